@@ -1,0 +1,68 @@
+"""The vocabulary of facts: typed, frozen, serialisable records of what was seen, or why it could not be seen."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from conformance.stacks.base import Stack
+
+
+class Facts(BaseModel):
+    """Base of every fact. Subclasses hold plain data: str, int, float, bool, tuples, dicts and other Facts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Attempt(Facts):
+    """Something was tried against the deployment: whether it worked, and what came back (or the error)."""
+
+    ok: bool
+    detail: str = ""
+
+
+class ObservationStatus(enum.StrEnum):
+    OBSERVED = "observed"
+    UNOBSERVABLE = "unobservable"
+    ERROR = "error"
+
+
+class Observation(BaseModel):
+    """The facts about one subject, or why there are none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subject: str
+    status: ObservationStatus
+    reason: str = ""
+    facts: dict[str, Any] | None = None  # model_dump(mode="json") of the subject's Facts, secrets redacted
+    duration_s: float = 0.0
+
+
+class Probe(Protocol):
+    """What an observer gets beside the stack."""
+
+    seed: int
+
+    def observation(self, subject: str) -> Observation:
+        """The observation of another subject; waits until it is made. For order: look before you experiment."""
+
+    def progress(self, message: str) -> None:
+        """Tell the person who waits what is being done."""
+
+
+@dataclass(frozen=True)
+class Observer:
+    """How the facts about one subject are collected.
+
+    ``collect`` raises :class:`~conformance.stacks.base.Unavailable` when this stack cannot show the subject; that the
+    deployment is broken is a fact, not an exception. Whatever else it raises makes the observation an ``error``.
+    """
+
+    subject: str
+    facts: type[Facts]
+    collect: Callable[[Stack, Probe], Facts]

@@ -1,0 +1,29 @@
+"""What a profile may tune: policy as data, so that checks hold none."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Parameters(BaseModel):
+    """Thresholds and synonyms that checks read. Every profile may override any of them under ``[parameters]``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layers: dict[str, tuple[str, ...]] = Field(
+        default={
+            "bronze": ("bronze", "bronce", "raw", "landing"),
+            "silver": ("silver", "plata", "staging"),
+            "gold": ("gold", "oro", "marts", "analytics"),
+        },
+        description="schema names accepted for each layer of the medallion",
+    )
+    metadata_schemas: tuple[str, ...] = ("meta", "metadata", "catalog", "catalogo", "control")
+    min_dimensions: int = Field(default=4, ge=1)
+    min_facts: int = Field(default=1, ge=1)
+    min_comment_share: float = Field(default=0.8, ge=0, le=1)
+    require_foreign_keys: bool = Field(default=True, description="MED-04: false accepts conformed key columns")
+    min_workers: int = Field(default=2, ge=1)
+    min_departments: int = Field(default=5, ge=1, description="MED-05: distinct places that the seeds must hold")
+    polars_major: int = 2
+    scrape_roles: tuple[str, ...] = Field(default=("dask_scheduler",), description="PRM-03: roles Prometheus must watch")
