@@ -1,0 +1,138 @@
+"""The repository observer against real folders and real git repositories."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conformance.checks import test_src as checks
+from conformance.observe import source
+from conformance.verdict.words import Broken
+
+
+class Repository:
+    """As much of a stack as the observer asks for."""
+
+    seed = 0
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def source(self) -> Path:
+        return self.root
+
+    def progress(self, message: str) -> None:
+        pass
+
+
+def look(root: Path) -> source.SourceFacts:
+    repository = Repository(root)
+    return source.collect(repository, repository)  # type: ignore[arg-type]
+
+
+def write(root: Path, name: str, text: str | bytes = "") -> None:
+    file = root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+def test_a_clean_folder_holds(tmp_path: Path) -> None:
+    write(tmp_path, "docs/adr/0001-planes.md", "See [the rules](../rules.md#terms) and [home](https://example.org).")
+    write(tmp_path, "docs/rules.md", "[up](..), [folder](adr), [self](#here), ![image](missing.png)")
+    write(tmp_path, ".env.example", "POSTGRES_PASSWORD=change-me\n")
+    facts = look(tmp_path)
+    assert not facts.versioned
+    assert facts.adrs == ("docs/adr/0001-planes.md",)
+    checks.test_no_real_env_key_or_dump_is_committed(facts)
+    checks.test_architecture_decisions_are_recorded(facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".env", "POSTGRES_PASSWORD=secreta\n"),
+        ("infra/local/.env", "A=1"),
+        ("prod.env", "A=1"),
+        (".env.production", "TOKEN=abc"),
+        ("keys/id_rsa", "x"),
+        ("server.pem", "-----BEGIN RSA PRIVATE KEY-----\nMII\n"),
+        ("deploy.key", "-----BEGIN PRIVATE KEY-----\nMII\n"),
+        ("backup.sql.gz", b"\0" * (5 * 2**20 + 1)),
+        ("data/pqrs.PARQUET", b"\0" * (5 * 2**20 + 1)),
+    ],
+)
+def test_what_must_not_be_committed_is_named(tmp_path: Path, name: str, content: str | bytes) -> None:
+    write(tmp_path, name, content)
+    with pytest.raises(Broken) as broken:
+        checks.test_no_real_env_key_or_dump_is_committed(look(tmp_path))
+    assert name in broken.value.observed
+    assert name in broken.value.values["files"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".env", "# nothing here\n\nA=\n"),
+        (".env.example", "A=1"),
+        ("local.env.template", "A=1"),
+        ("plantilla.env", "A=1"),
+        ("server.pem", "-----BEGIN CERTIFICATE-----\n"),
+        ("data/muestra.csv", b"\0" * (5 * 2**20)),
+        ("video.mp4", b"\0" * (6 * 2**20)),
+        ("docs/llaves.md", "-----BEGIN PRIVATE KEY-----"),
+    ],
+)
+def test_what_may_be_committed_is_spared(tmp_path: Path, name: str, content: str | bytes) -> None:
+    write(tmp_path, name, content)
+    checks.test_no_real_env_key_or_dump_is_committed(look(tmp_path))
+
+
+def test_only_what_git_tracks_counts(tmp_path: Path) -> None:
+    write(tmp_path, ".gitignore", ".env\n")
+    write(tmp_path, ".env", "POSTGRES_PASSWORD=secreta\n")
+    write(tmp_path, "ADR-0001-planos.md", "x")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    facts = look(tmp_path)
+    assert facts.versioned
+    assert facts.env_files == ()
+    subprocess.run(["git", "add", "-f", ".env"], cwd=tmp_path, check=True)
+    assert look(tmp_path).env_files == (".env",)
+
+
+def test_the_repository_cannot_make_git_run_its_programs(tmp_path: Path) -> None:
+    write(tmp_path, "ADR-0001.md", "x")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    trap = tmp_path / "trap.sh"
+    trap.write_text("#!/bin/sh\ntouch sprung\n")
+    trap.chmod(0o755)
+    subprocess.run(["git", "config", "core.fsmonitor", str(trap)], cwd=tmp_path, check=True)
+    assert look(tmp_path).files == 1
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    write(outside, ".env", "A=1")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / ".env").symlink_to(outside / ".env")
+    assert look(inside).env_files == ()
+
+
+def test_no_decision_and_a_broken_link_are_told_apart(tmp_path: Path) -> None:
+    write(tmp_path, "README.md", "nothing")
+    with pytest.raises(Broken) as broken:
+        checks.test_architecture_decisions_are_recorded(look(tmp_path))
+    assert broken.value.hint == "no_adr"
+    write(
+        tmp_path, "docs/ADR-0001-planos.md", "[diseño](../docs/GUIA%20BD.md) ```[no](x.md)```\n```\n[code](y.md)\n```\n"
+    )
+    with pytest.raises(Broken) as broken:
+        checks.test_architecture_decisions_are_recorded(look(tmp_path))
+    assert broken.value.hint == "broken_links"
+    assert "docs/ADR-0001-planos.md -> ../docs/GUIA%20BD.md" in broken.value.observed
+    assert "y.md" not in broken.value.observed
