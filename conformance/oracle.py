@@ -345,7 +345,7 @@ def identifiers_fit(*identifiers: str) -> None:
 
 
 def timestamp(ts: str) -> datetime:
-    """Reason 9: A date and time that exist, to the second or finer, with an offset. (In UTC beyond Python's years: reason 10.)"""
+    """Reason 9: A date and time that exist, with an offset. (In UTC outside the calendar: reason 10.)"""
     parts = TIMESTAMP.fullmatch(ts)
     try:
         local = datetime.fromisoformat(parts[1]) if parts else None
@@ -559,7 +559,7 @@ class Hold:
 
 
 def term_length(pqrs_type: str, petition_kind: str | None, opened: date) -> int:
-    """Business days to respond: art. 14, lengthened by Decreto 491 de 2020 art. 5 until Ley 2207 de 2022 repealed it."""
+    """Business days to respond: art. 14, lengthened by Decreto 491 de 2020 art. 5 until Ley 2207 de 2022."""
     if date(2020, 3, 28) <= opened <= date(2022, 5, 17):
         if pqrs_type == "P" and petition_kind == "information":
             return 20
