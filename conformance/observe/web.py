@@ -1,0 +1,78 @@
+"""HTTP as observers need it: a bounded reply or why there was none, never an exception."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.observe.facts import Facts
+
+MAX_BODY = 8 * 1024 * 1024
+EXCERPT = 300
+
+
+def brief(text: object, limit: int = EXCERPT) -> str:
+    """One line of at most ``limit`` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+class Answer(Facts):
+    """What an HTTP request came back with."""
+
+    status: int | None = None  # None: no answer at all
+    content_type: str = ""
+    detail: str = ""  # how the body begins, or the error
+
+    @property
+    def ok(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply with its body, cut off at :data:`MAX_BODY` bytes; ``status`` None when nobody answered, and ``error`` says why."""
+
+    status: int | None
+    content_type: str = ""
+    body: bytes = b""
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", errors="replace")
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(
+            status=self.status, content_type=brief(self.content_type, 100), detail=self.error or brief(self.text)
+        )
+
+    def json(self) -> Any:
+        """The body as JSON; None when it is not, or when the request did not succeed."""
+        if not self.answer.ok:
+            return None
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def fetch(
+    url: str, *, method: str = "GET", payload: object = None, params: dict[str, str] | None = None,
+    accept: str = "*/*", timeout: float = 5.0,
+) -> Reply:  # fmt: skip
+    """One request, straight to the deployment (proxies of the environment are for the internet), following redirects."""
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            with session.request(
+                method, url, json=payload, params=params, headers={"Accept": accept}, timeout=timeout, stream=True
+            ) as response:
+                body = response.raw.read(MAX_BODY, decode_content=True)
+                return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
+        except (requests.RequestException, OSError, ValueError) as error:
+            return Reply(None, error=brief(f"{type(error).__name__}: {error}"))
