@@ -1,0 +1,163 @@
+"""The report page: everything is said in both languages, everything from outside is escaped, nothing is loaded."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from conformance.report.html import FAMILIES, STATUSES, render
+from conformance.verdict.model import Verdict
+from conformance.verdict.words import Status
+
+HOSTILE = "</pre><script>alert(1)</script>\" onload='x' {{ 7*7 }} <img src=http://evil.example/x>"
+
+
+def result(id_: str, status: str, **changes: Any) -> dict[str, Any]:
+    failed = status == "fail"
+    return {
+        "id": id_,
+        "title": {"es": f"título {id_}", "en": f"title {id_}"},
+        "why": {"es": "porque sí", "en": "because"},
+        "family": id_[:3],
+        "plane": "data",
+        "subject": "platform",
+        "status": status,
+        "required": True,
+        "points": 2,
+        "earned": 2 if status == "pass" else 0,
+        "requires": [],
+        "blocked_by": [],
+        "observed": "",
+        "expected": {"es": "se esperaba", "en": "was expected"} if failed else {"es": "", "en": ""},
+        "remedy": {"es": "haga esto", "en": "do this"} if failed else {"es": "", "en": ""},
+        "evidence": ["evidence/facts/objects.json"],
+        "duration_s": 0.1,
+        **changes,
+    }
+
+
+def verdict(*results: dict[str, Any], **changes: Any) -> Verdict:
+    counts = {status.value: sum(one["status"] == status for one in results) for status in Status}
+    return Verdict.model_validate(
+        {
+            "schema": "pqrs-conformance/verdict/v1",
+            "kit_version": "0.1.0",
+            "scope": "full",
+            "coverage": {"observed": len(results), "total": len(results), "required": 1},
+            "profile": {"name": "reference", "version": "1", "hash": "0" * 64},
+            "subject": {"name": "la referencia", "source": "reference", "commit": None},
+            "stack": {
+                "kind": "embedded",
+                "capabilities": ["endpoints"],
+                "roles": {"postgres": ["postgres"]},
+                "stand_ins": ["SeaweedFS stands in for RustFS"],
+            },
+            "started_at": "2026-11-24T08:00:00Z",
+            "duration_s": 42.0,
+            "seed": 7,
+            "guarantees": results,
+            "score": {"earned": 2, "possible": 4, "percent": 50, "required_failed": []},
+            "counts": counts,
+            **changes,
+        }
+    )
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page, and whether tags close in order."""
+
+    VOID = frozenset({"meta", "input", "br", "hr", "img", "link"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_failure_says_what_why_and_how_in_both_languages() -> None:
+    failed = result("OBJ-03", "fail", observed="hash a != b")
+    page = Page(render(verdict(failed, result("OBJ-01", "pass"))))
+    for words in ("hash a != b", "se esperaba", "was expected", "haga esto", "do this", "porque sí", "because"):
+        assert words in page.text
+    assert "SeaweedFS stands in for RustFS" in page.text
+    assert "50.0 %" in page.text
+
+
+def test_hostile_text_is_shown_and_never_obeyed() -> None:
+    bad = {"es": HOSTILE, "en": HOSTILE}
+    failed = result("OBJ-03", "fail", observed=HOSTILE, title=bad, expected=bad, remedy=bad, evidence=[HOSTILE])
+    html = render(
+        verdict(
+            failed,
+            subject={"name": HOSTILE, "source": HOSTILE, "commit": None},
+            stack={"kind": HOSTILE, "capabilities": [HOSTILE], "roles": {HOSTILE: [HOSTILE]}, "stand_ins": [HOSTILE]},
+        )
+    )
+    page = Page(html)
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "img", "iframe", "object", "link"})
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert page.text.count("<script>alert(1)</script>") >= 10
+    assert "{{ 7*7 }}" in page.text
+
+
+def test_the_page_loads_nothing() -> None:
+    html = render(verdict(result("OBJ-01", "pass")))
+    page = Page(html)
+    assert not any("src" in attributes for _, attributes in page.tags)
+    assert all((attributes.get("href") or "#").startswith("#") for _, attributes in page.tags)
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_it_opens_in_the_language_asked_for(lang: str) -> None:
+    page = Page(render(verdict(result("OBJ-01", "pass")), lang))
+    checked = [attributes["id"] for tag, attributes in page.tags if tag == "input" and "checked" in attributes]
+    assert checked == [lang]
+
+
+def test_what_asks_for_attention_comes_first_and_every_id_is_unique() -> None:
+    rows = [result("OBJ-01", "pass"), result("OBJ-02", "blocked", blocked_by=["PGS-01"]), result("PGS-01", "fail")]
+    html = render(verdict(*rows))
+    ids = [attributes["id"] for _, attributes in Page(html).tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    assert html.index('id="PGS-01-"') < html.index('id="OBJ-02-"') < html.index('id="OBJ-01"')
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scope": "incomplete", "score": None}, "Veredicto incompleto"),
+        ({"scope": "static", "score": None}, "Revisión estática"),
+        ({"score": None}, "Sin nota"),
+    ],
+)
+def test_what_is_no_grade_says_so(changes: dict[str, Any], words: str) -> None:
+    assert words in Page(render(verdict(result("OBJ-01", "pass"), **changes))).text
+
+
+def test_no_guarantee_at_all_is_still_a_page() -> None:
+    assert "Sin nota" in Page(render(verdict(score=None, scope="incomplete"))).text
+
+
+def test_every_status_and_family_has_its_words() -> None:
+    from conformance.catalogue import FAMILIES as ALL
+
+    assert set(STATUSES) == {status.value for status in Status}
+    assert set(FAMILIES) == set(ALL)
