@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ class Answer(Facts):
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply with its body, cut off at :data:`MAX_BODY` bytes; ``status`` None when nobody answered, and ``error`` says why."""
+    """A whole reply of less than :data:`MAX_BODY` bytes; otherwise ``status`` is None and ``error`` says why."""
 
     status: int | None
     content_type: str = ""
@@ -63,16 +64,22 @@ def fetch(
     url: str, *, method: str = "GET", payload: object = None, params: dict[str, str] | None = None,
     accept: str = "*/*", timeout: float = 5.0,
 ) -> Reply:  # fmt: skip
-    """One request, straight to the deployment (proxies of the environment are for the internet), following redirects."""
+    """One request, straight to the deployment (the environment's proxies are for the internet), following redirects."""
     import requests
+    from urllib3.exceptions import HTTPError
 
+    deadline = time.monotonic() + 2 * timeout
     with requests.Session() as session:
         session.trust_env = False
         try:
             with session.request(
                 method, url, json=payload, params=params, headers={"Accept": accept}, timeout=timeout, stream=True
             ) as response:
-                body = response.raw.read(MAX_BODY, decode_content=True)
+                body = b""
+                while chunk := response.raw.read1(65536, decode_content=True):
+                    body += chunk
+                    if len(body) >= MAX_BODY or time.monotonic() > deadline:  # endless, or a byte at a time
+                        return Reply(None, error=f"the body was still coming after {len(body)} bytes")
                 return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return Reply(None, error=brief(f"{type(error).__name__}: {error}"))

@@ -1,0 +1,316 @@
+"""The compute plane: who is there, whether it waits for work, and whether work is really shared out.
+
+Tasks travel as source text for ``eval``, whose reference every Python knows: a pickled function would need the workers
+to have the kit's own modules and its very version of Python. They use the standard library and ``distributed`` alone.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance.observe.facts import Attempt, Facts, Observer, Probe
+from conformance.observe.web import Answer, Reply, brief, fetch
+from conformance.stacks.base import Endpoint, Role, Stack, Unavailable
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+TASKS_PER_WORKER = 4
+NUMBERS_PER_TASK = 1_000
+EXTRA_PACKAGES = (
+    "polars",
+    "deltalake",
+    "pyarrow",
+    "boto3",
+    "s3fs",
+    "psycopg",
+)  # of tasks; Dask asks for numpy and pandas
+PATIENCE_S = 20.0  # for workers to register, and for what was running to end
+SETTLED_S = 2.0  # workers of one container register one after the other
+ANSWER_S = 30.0  # for tasks that take milliseconds
+MAX_WORKERS = 20  # that facts tell of one by one
+COMPLAINT = re.compile(r"error|no such option|refused|timed out|exception|not resolve|not known|killed", re.IGNORECASE)
+WHO = "__import__('distributed').get_worker().address"  # evaluated on a worker
+
+
+class DaskWorker(Facts):
+    """A worker as the scheduler knows it."""
+
+    address: str
+    name: str
+    nthreads: int
+    memory_limit: int  # bytes
+    status: str
+
+
+class Load(Facts):
+    """Tasks by state, from ``/json/counts.json``."""
+
+    tasks: int
+    waiting: int
+    processing: int
+    memory: int
+    erred: int
+    unrunnable: int  # no worker may run them
+
+
+class Versions(Facts):
+    """What one process runs. Packages that it lacks are left out."""
+
+    member: str  # "scheduler", "kit" or a worker's address
+    python: str
+    packages: dict[str, str]
+
+
+class Share(Facts):
+    """How many tasks a worker says that it ran."""
+
+    worker: str
+    tasks: int
+
+
+class FanOut(Facts):
+    """Tasks pinned to every worker in turn, and the sum of their answers."""
+
+    tasks: int
+    expected: int
+    result: int | None = None
+    ran_on: tuple[Share, ...] = ()
+    detail: str = ""
+
+
+class Engine(Facts):
+    """Polars, imported on one worker."""
+
+    worker: str
+    polars: str | None = None
+    detail: str = ""
+
+
+class DaskFacts(Facts):
+    """``load`` is from before any experiment. Experiments need the protocol; without it they are empty or None."""
+
+    identity: Attempt  # the scheduler tells who it is, over HTTP or its own protocol
+    health: Answer
+    dashboard: Answer  # /status
+    draws: bool  # that page holds the plots; without Bokeh it is a note that says what to install
+    protocol: Attempt  # a client could connect
+    scheduler_address: str = ""  # as it calls itself
+    workers: tuple[DaskWorker, ...] = ()  # the first 20
+    worker_count: int = 0
+    load: Load | None = None
+    versions: tuple[Versions, ...] = ()
+    fan_out: FanOut | None = None
+    engines: tuple[Engine, ...] = ()
+    worker_complaints: str = ""  # what the workers' logs say of errors
+
+
+def collect(stack: Stack, probe: Probe) -> DaskFacts:
+    """Look first: scheduler, workers, load, dashboard. Then work: versions, fan-out, Polars."""
+    main = stack.endpoint(Role.DASK_SCHEDULER)
+    web = _dashboard(stack)
+    identity = _settled_identity(web, services=len(stack.roles().get(Role.DASK_WORKER, ())))
+    status = _get(web, "/status", accept="text/html")
+    facts: dict[str, Any] = {
+        "health": _get(web, "/health").answer,
+        "dashboard": status.answer,
+        "draws": "bokeh" in status.text and "Dask needs" not in status.text,
+        "load": _quiet_load(web),
+        "worker_complaints": _complaints(stack),
+        "protocol": Attempt(ok=True, detail=main.url),
+    }
+    probe.progress("dask: a fan-out over every worker")
+    try:
+        with connect(main) as client:
+            identity = client.scheduler_info(n_workers=-1)
+            addresses = list(identity["workers"])[:MAX_WORKERS]
+            facts |= {
+                "versions": _versions(client),
+                "fan_out": _fan_out(client, addresses),
+                "engines": _engines(client, addresses),
+            }
+    except Exception as error:  # whatever a client of another version trips over: the reason is the fact
+        facts["protocol"] = Attempt(ok=False, detail=_detail(error))
+    return DaskFacts.model_validate(facts | _who_is_there(identity))
+
+
+OBSERVER = Observer("dask", DaskFacts, collect)
+
+
+@contextmanager
+def connect(scheduler: Endpoint) -> Iterator[Client]:
+    """A client of the scheduler, nobody's default.
+
+    Raises:
+        OSError: the scheduler does not answer, or not in a protocol that this version speaks.
+    """
+    from distributed import Client
+
+    with Client(  # type: ignore[no-untyped-call]
+        scheduler.url, timeout=10, set_as_default=False, name="conformance"
+    ) as client:
+        yield client
+
+
+def submit(client: Client, expression: str, *, name: str, workers: list[str] | None = None) -> Future[Any]:
+    """Evaluate a Python expression on a worker: one of ``workers`` and no other, or any."""
+    return client.submit(
+        eval, expression, key=f"{name}-{uuid.uuid4().hex}", workers=workers, allow_other_workers=False, pure=False
+    )
+
+
+def answers(futures: list[Future[Any]], within: float) -> list[Any]:
+    """What each future came to.
+
+    Raises:
+        TimeoutError: not all of them within so many seconds.
+        Exception: the first one that failed, with its own exception.
+    """
+    deadline = time.monotonic() + within
+    return [future.result(timeout=max(0.0, deadline - time.monotonic())) for future in futures]
+
+
+def _dashboard(stack: Stack) -> Endpoint | None:
+    try:
+        return stack.endpoint(Role.DASK_SCHEDULER, "dashboard")
+    except Unavailable:
+        return None
+
+
+def _get(web: Endpoint | None, path: str, accept: str = "*/*") -> Reply:
+    return fetch(f"{web.url}{path}", accept=accept) if web else Reply(None, error="its dashboard port is not published")
+
+
+def _settled_identity(web: Endpoint | None, services: int) -> dict[str, Any]:
+    """Who the scheduler says is there, once a worker per service is and no more come; {} when it does not say."""
+    deadline = time.monotonic() + PATIENCE_S
+    seen, since = -1, time.monotonic()
+    while isinstance(identity := _get(web, "/json/identity.json").json(), dict):
+        count = len(identity.get("workers", {}))
+        if count != seen:
+            seen, since = count, time.monotonic()
+        settled = count >= services and time.monotonic() - since >= SETTLED_S
+        if settled or time.monotonic() > deadline:
+            return identity
+        time.sleep(0.2)
+    return {}
+
+
+def _quiet_load(web: Endpoint | None) -> Load | None:
+    """The load once nothing runs, or what still runs when patience ends."""
+    deadline = time.monotonic() + PATIENCE_S
+    while isinstance(counts := _get(web, "/json/counts.json").json(), dict):
+        load = Load(**{state: int(counts.get(state, 0)) for state in Load.model_fields})
+        if load.processing + load.waiting == 0 or time.monotonic() > deadline:
+            return load
+        time.sleep(0.2)
+    return None
+
+
+def _who_is_there(identity: dict[str, Any]) -> dict[str, Any]:
+    workers = identity.get("workers", {})
+    return {
+        "identity": Attempt(ok=identity.get("type") == "Scheduler", detail=brief(identity.get("id", ""), 100)),
+        "scheduler_address": brief(identity.get("address", ""), 100),
+        "worker_count": len(workers),
+        "workers": tuple(
+            DaskWorker(
+                address=brief(address, 100),
+                name=brief(worker.get("name", ""), 100),
+                nthreads=worker.get("nthreads", 0),
+                memory_limit=worker.get("memory_limit") or 0,
+                status=brief(worker.get("status", ""), 40),
+            )
+            for address, worker in list(workers.items())[:MAX_WORKERS]
+        ),
+    }
+
+
+def _versions(client: Client) -> tuple[Versions, ...]:
+    """Everybody's own word; empty when they cannot say it in words that this version knows."""
+    try:
+        told: Any = client.get_versions(check=False, packages=list(EXTRA_PACKAGES))
+    except Exception:
+        return ()
+    members = {
+        "kit": told["client"],
+        "scheduler": told["scheduler"],
+        **dict(list(told["workers"].items())[:MAX_WORKERS]),
+    }
+    return tuple(
+        Versions(
+            member=member,
+            python=str(packages.pop("python", "")),
+            packages={name: str(version) for name, version in packages.items() if version},
+        )
+        for member, packages in ((member, dict(word["packages"])) for member, word in members.items() if word)
+    )
+
+
+def _fan_out(client: Client, workers: list[str]) -> FanOut:
+    pinned = workers * TASKS_PER_WORKER
+    top = len(pinned) * NUMBERS_PER_TASK
+    expected = (top - 1) * top * (2 * top - 1) // 6  # the sum of the squares below top
+    try:
+        futures = [
+            submit(
+                client,
+                f"({WHO}, sum(n * n for n in range({turn * NUMBERS_PER_TASK}, {(turn + 1) * NUMBERS_PER_TASK})))",
+                name="conformance-fan-out",
+                workers=[worker],
+            )
+            for turn, worker in enumerate(pinned)
+        ]
+        told = answers(futures, ANSWER_S)
+    except Exception as error:
+        return FanOut(tasks=len(pinned), expected=expected, detail=_detail(error))
+    return FanOut(
+        tasks=len(pinned),
+        expected=expected,
+        result=sum(part for _, part in told),
+        ran_on=tuple(Share(worker=worker, tasks=n) for worker, n in Counter(worker for worker, _ in told).items()),
+    )
+
+
+def _engines(client: Client, workers: list[str]) -> tuple[Engine, ...]:
+    def engine(worker: str) -> Engine:
+        try:
+            question = submit(client, "__import__('polars').__version__", name="conformance-polars", workers=[worker])
+            return Engine(worker=worker, polars=brief(answers([question], ANSWER_S)[0], 40))
+        except Exception as error:
+            return Engine(worker=worker, detail=_detail(error))
+
+    return tuple(engine(worker) for worker in workers)
+
+
+def _complaints(stack: Stack) -> str:
+    """The last lines about errors in the logs of the workers' services."""
+    logs = stack.logs()
+    lines = [
+        line
+        for service in stack.roles().get(Role.DASK_WORKER, ())
+        if service in logs
+        for line in _tail(logs[service]).splitlines()
+        if COMPLAINT.search(line)
+    ]
+    return "\n".join(brief(line) for line in lines[-6:])
+
+
+def _tail(log: Path, size: int = 64 * 1024) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - size))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _detail(error: Exception) -> str:
+    return brief(f"{type(error).__name__}: {error}", 500)
