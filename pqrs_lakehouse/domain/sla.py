@@ -1,7 +1,7 @@
 """How long the law gives to respond to a PQRS, in business days.
 
 Sources: Ley 1437 de 2011 art. 14 as replaced by Ley 1755 de 2015 art. 1; the code before it (Decreto 01 de 1984 arts. 6
-and 25, Ley 57 de 1985 art. 25) gave the same. Decreto 491 de 2020 art. 5 lengthened the terms for the COVID-19 emergency,
+and 25, Ley 57 de 1985 art. 25) gave the same. Decreto 491 de 2020 art. 5 lengthened them in the COVID-19 emergency,
 from its publication until Ley 2207 de 2022 repealed it. A term keeps the length of the day on which it was opened.
 """
 
