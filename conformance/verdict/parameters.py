@@ -26,4 +26,6 @@ class Parameters(BaseModel):
     min_workers: int = Field(default=2, ge=1)
     min_departments: int = Field(default=5, ge=1, description="MED-05: distinct places that the seeds must hold")
     polars_major: int = 2
-    scrape_roles: tuple[str, ...] = Field(default=("dask_scheduler",), description="PRM-03: roles Prometheus must watch")
+    scrape_roles: tuple[str, ...] = Field(
+        default=("dask_scheduler",), description="PRM-03: roles that Prometheus watches"
+    )

@@ -12,15 +12,15 @@ F = TypeVar("F", bound=Callable[..., None])
 class Status(enum.StrEnum):
     """What became of a guarantee."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105
     FAIL = "fail"
     BLOCKED = "blocked"  # a required guarantee did not hold
     UNOBSERVABLE = "unobservable"  # this stack lacks the capability
     ERROR = "error"  # the kit's own fault; never costs a student points
 
 
-class Broken(AssertionError):
-    """A guarantee does not hold. ``values`` fill the placeholders of the guarantee's ``expected``, ``remedy`` and ``hints``."""
+class Broken(AssertionError):  # noqa: N818 - an outcome, not an error
+    """A guarantee does not hold; ``values`` fill the placeholders of its ``expected``, ``remedy`` and ``hints``."""
 
     def __init__(self, observed: str, hint: str | None, values: dict[str, Any]) -> None:
         super().__init__(observed)
@@ -46,8 +46,8 @@ def guarantee(id_: str) -> Callable[[F], F]:
 def holds(condition: object, *, observed: object, hint: str | None = None, **values: object) -> None:
     """The judgment itself: fail with what was observed unless ``condition``.
 
-    ``observed`` is data in words of no language (``workers: 0``); ``hint`` names a text of the guarantee's ``hints`` table,
-    for a cause that the facts give away; ``values`` fill ``{placeholders}`` of the guarantee's texts.
+    ``observed`` is data in words of no language (``workers: 0``); ``hint`` names a text of the guarantee's ``hints``
+    table, for a cause that the facts give away; ``values`` fill ``{placeholders}`` of the guarantee's texts.
     """
     if not condition:
         raise Broken(str(observed), hint, values)

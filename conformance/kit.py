@@ -1,0 +1,39 @@
+"""Everything that one version of the kit consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+from conformance.catalogue import GUARANTEES, Catalogue
+from conformance.observe.facts import Observer
+from conformance.observe.registry import Observers
+from conformance.profile import PROFILES
+from conformance.stacks.base import Stack
+from conformance.stacks.opening import StackRequest, open_stack
+from conformance.verdict.checks import Check, checks_in, modules_of
+
+VERSION = version("pqrs-lakehouse")
+
+
+@dataclass(frozen=True)
+class Kit:
+    """Where the promises, the judgments, the observers and the stacks come from. The defaults are the installed kit."""
+
+    guarantees: Path = GUARANTEES
+    profiles: Path = PROFILES
+    observers: Mapping[str, Observer] = field(default_factory=Observers)
+    open_stack: Callable[[StackRequest], Stack] = open_stack
+    load_checks: Callable[[], dict[str, Check]] = lambda: checks_in(modules_of("conformance.checks"))
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue.load(self.guarantees)
+
+    @cached_property
+    def checks(self) -> Mapping[str, Check]:
+        """Loaded when first asked for: checks bring the observers' libraries with them."""
+        return self.load_checks()
