@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from conformance.observe.facts import Attempt, Facts
+import secrets
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from conformance.observe.dask import answers, connect, submit
+from conformance.observe.facts import Attempt, Facts, Observer, Probe
+from conformance.observe.web import brief
+from conformance.stacks.base import Capability, Role, Stack, Unavailable
+
+if TYPE_CHECKING:
+    import psycopg
+    from distributed import Client, Future
+
+RECOVERY_S = 30.0  # for the server to let the kit in again
+TASKS = 200
+TASK_S = 0.02  # a job of some seconds
+START_S = 30.0  # for the job to be under way on every worker
+NOTICE_S = 60.0  # for the scheduler to miss the worker
+JOB_S = 120.0
 
 
 class PostgresRestart(Facts):
@@ -34,3 +53,138 @@ class DisruptionFacts(Facts):
 
     postgres_restart: PostgresRestart | None = None
     worker_kill: WorkerKill | None = None
+
+
+def collect(stack: Stack, probe: Probe) -> DisruptionFacts:
+    """Restart PostgreSQL over a probe row; kill a Dask worker under a job, and bring it back.
+
+    Raises:
+        Unavailable: the stack can do neither.
+        StackError: what was killed did not come back.
+    """
+    restart = kill = None
+    if Capability.RESTART in stack.capabilities:
+        probe.progress("disruption: PostgreSQL is restarted")
+        with suppress(Unavailable):
+            restart = _postgres_restart(stack)
+    if Capability.KILL in stack.capabilities:
+        probe.progress("disruption: a Dask worker is killed in the middle of a job")
+        with suppress(Unavailable):
+            kill = _worker_kill(stack)
+    if restart is None and kill is None:
+        raise Unavailable("nothing of this stack can be restarted or killed")
+    return DisruptionFacts(postgres_restart=restart, worker_kill=kill)
+
+
+OBSERVER = Observer("disruption", DisruptionFacts, collect)
+
+
+def _postgres_restart(stack: Stack) -> PostgresRestart:
+    from psycopg import Error, sql
+
+    schema = sql.Identifier(f"conformance_{secrets.token_hex(6)}")
+    token = secrets.token_hex(16)
+    try:
+        with _login(stack) as connection:
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+            connection.execute(sql.SQL("CREATE TABLE {}.probe (token text PRIMARY KEY)").format(schema))
+            connection.execute(sql.SQL("INSERT INTO {}.probe VALUES (%s)").format(schema), [token])
+    except Error as error:
+        return PostgresRestart(probe_written=Attempt(ok=False, detail=brief(error)))
+    written = Attempt(ok=True)
+    stack.restart(Role.POSTGRES)
+    try:
+        connection = _login_again(stack)
+    except Error as error:
+        return PostgresRestart(probe_written=written, detail=brief(error))
+    with connection:
+        try:
+            with connection.transaction():
+                rows = connection.execute(sql.SQL("SELECT token FROM {}.probe").format(schema)).fetchall()
+            read_back, detail = rows == [(token,)], f"rows: {len(rows)}"
+        except Error as error:
+            read_back, detail = False, brief(error)
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
+    return PostgresRestart(probe_written=written, restarted=True, read_back=read_back, detail=detail)
+
+
+def _login(stack: Stack) -> psycopg.Connection[tuple[Any, ...]]:
+    import psycopg
+
+    return psycopg.connect(stack.postgres().dsn())
+
+
+def _login_again(stack: Stack) -> psycopg.Connection[tuple[Any, ...]]:
+    import psycopg
+
+    deadline = time.monotonic() + RECOVERY_S
+    while True:
+        try:
+            return _login(stack)
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def _worker_kill(stack: Stack) -> WorkerKill:
+    """Whatever comes of the job, the worker is brought back."""
+    try:
+        with connect(stack.endpoint(Role.DASK_SCHEDULER)) as client:
+            return _job_under_fire(stack, client)
+    except OSError as error:
+        return WorkerKill(started=Attempt(ok=False, detail=brief(f"{type(error).__name__}: {error}")), tasks=TASKS)
+
+
+def _job_under_fire(stack: Stack, client: Client) -> WorkerKill:
+    before = _workers(client)
+    futures = [
+        submit(client, f"(__import__('time').sleep({TASK_S}), {number} * {number})[1]", name="conformance-kill")
+        for number in range(TASKS)
+    ]
+    at_work, done = _under_way(client, futures, before)
+    facts: dict[str, Any] = {
+        "workers_before": len(before),
+        "workers_at_work": at_work,
+        "tasks": TASKS,
+        "done_before": done,
+        "expected": sum(number * number for number in range(TASKS)),
+    }
+    if not done:
+        return WorkerKill(started=Attempt(ok=False, detail=f"no task was done within {START_S:.0f} s"), **facts)
+    facts["killed"] = stack.kill_one(Role.DASK_WORKER)
+    try:
+        left = _survivors(client, before)
+        facts["workers_lost"] = len(before - left)
+        if not left & before:  # it was the only process: nobody can finish the job until it is back
+            stack.heal()
+        facts["result"] = sum(answers(futures, JOB_S))
+    except Exception as error:  # the job's own exception, in whatever words this version of Dask has
+        facts["detail"] = brief(f"{type(error).__name__}: {error}", 500)
+    finally:
+        stack.heal()
+    return WorkerKill(started=Attempt(ok=True), **facts)
+
+
+def _workers(client: Client) -> set[str]:
+    return set(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def _under_way(client: Client, futures: list[Future[Any]], workers: set[str]) -> tuple[int, int]:
+    """Workers that hold results of the job and tasks that are done, once all of one and a tenth of the other are."""
+    deadline = time.monotonic() + START_S
+    while True:
+        told = client.who_has(futures)  # type: ignore[no-untyped-call]
+        holders = {address for addresses in told.values() for address in addresses}
+        done = sum(future.status == "finished" for future in futures)
+        if (holders >= workers and done >= TASKS // 10) or time.monotonic() > deadline:
+            return len(holders), done
+        time.sleep(0.05)
+
+
+def _survivors(client: Client, before: set[str]) -> set[str]:
+    """The workers once the scheduler misses one of them, or when patience ends."""
+    deadline = time.monotonic() + NOTICE_S
+    while before <= (now := _workers(client)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return now

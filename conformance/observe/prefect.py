@@ -1,0 +1,290 @@
+"""The orchestrator: its API and UI, who works for it, what is stuck, and whether a run sent through the API completes.
+
+The experiment's flow travels inside the deployment: a pull step writes it to a file where the worker runs it, so the
+worker needs Prefect and a shell, and nothing of the kit. Deployment, flow and run are removed afterwards.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from conformance.observe.facts import Facts, Observer, Probe
+from conformance.observe.web import Answer, Reply, brief, fetch
+from conformance.stacks.base import Endpoint, Role, Stack
+
+WORKER_PATIENCE_S = 45.0  # a worker that is deployed shows up some seconds after the server
+RUN_PATIENCE_S = 120.0  # a worker asks every 10 s, and a run imports Prefect first
+REMOVAL_PATIENCE_S = 15.0
+STUCK_AFTER = timedelta(seconds=60)
+FLOW_FILE = "conformance_probe.py"
+FLOW = """
+from prefect import flow
+
+@flow(name="{name}")
+def probe():
+    return "done"
+"""
+
+
+class Worker(Facts):
+    """A worker of a pool; ``seconds_silent`` since its last heartbeat."""
+
+    name: str
+    status: str  # ONLINE | OFFLINE
+    seconds_silent: float | None
+
+
+class Pool(Facts):
+    """A work pool and its workers (the first 20)."""
+
+    name: str
+    type: str
+    status: str  # READY | NOT_READY | PAUSED
+    workers: tuple[Worker, ...]
+
+
+class StuckRun(Facts):
+    """A run that waits for something that does not come, or whose process died."""
+
+    name: str
+    why: str  # late | pending | crashed
+    state: str
+    seconds: float  # since it should have started, or entered its state
+
+
+class Ui(Facts):
+    """The page, and the settings that its scripts read in the browser."""
+
+    page: Answer
+    settings: Answer
+    api_url: str = ""  # where the page will look for the API
+
+
+class ProbeRun(Facts):
+    """A flow run sent through the API."""
+
+    pool: str
+    state: str  # COMPLETED, or the last one seen
+    seconds: float
+    detail: str = ""
+
+
+class PrefectFacts(Facts):
+    """``stuck`` and ``pools`` are from before the experiment."""
+
+    endpoint: str
+    host: str  # of the endpoint, and its port, as the kit reaches them
+    port: int
+    health: Answer
+    ready: Answer
+    version: str = ""
+    version_answer: Answer
+    ui: Ui
+    pools: tuple[Pool, ...] | None = None  # None: the API did not tell
+    stuck: tuple[StuckRun, ...] | None = None  # the first 20 of each kind; None: the API did not tell
+    run: ProbeRun | None = None  # None: no pool of type process with a worker online
+    left_behind: str = ""  # what of the experiment could not be removed, and why
+
+
+def collect(stack: Stack, probe: Probe) -> PrefectFacts:
+    """Look at the server, its pools and its runs; then send it one."""
+    endpoint = stack.endpoint(Role.PREFECT_SERVER)
+    api = _Api(endpoint)
+    version = api.get("/admin/version")
+    facts: dict[str, Any] = {
+        "endpoint": endpoint.url,
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "health": api.get("/health").answer,
+        "ready": api.get("/ready").answer,
+        "version": brief(version.json() or "", 40),
+        "version_answer": version.answer,
+        "ui": _ui(endpoint),
+        "stuck": _stuck(api),
+        "pools": _pools(api, patience=WORKER_PATIENCE_S if stack.roles().get(Role.PREFECT_WORKER) else 0.0),
+    }
+    pool = _suitable(facts["pools"])
+    if pool:
+        probe.progress(f"prefect: a flow run on work pool {pool.name}")
+        facts |= _experiment(api, pool.name)
+    return PrefectFacts.model_validate(facts)
+
+
+OBSERVER = Observer("prefect", PrefectFacts, collect)
+
+
+class _Api:
+    """The REST API of Prefect 3."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._base = f"{endpoint.url}/api"
+
+    def get(self, path: str) -> Reply:
+        return fetch(f"{self._base}{path}")
+
+    def post(self, path: str, payload: dict[str, Any]) -> Reply:
+        return fetch(f"{self._base}{path}", method="POST", payload=payload)
+
+    def delete(self, path: str) -> Reply:
+        return fetch(f"{self._base}{path}", method="DELETE")
+
+    def filter(self, path: str, payload: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """A list of things; None when the API does not tell."""
+        found = self.post(f"{path}/filter", payload).json()
+        return found if isinstance(found, list) else None
+
+
+def _ui(endpoint: Endpoint) -> Ui:
+    page = fetch(f"{endpoint.url}/", accept="text/html")
+    settings = fetch(f"{endpoint.url}/ui-settings", accept="application/json")
+    told = settings.json()
+    api_url = told.get("api_url") if isinstance(told, dict) else None
+    return Ui(page=page.answer, settings=settings.answer, api_url=brief(api_url or ""))
+
+
+def _pools(api: _Api, patience: float) -> tuple[Pool, ...] | None:
+    """The pools once one of them has a worker online, or when patience ends."""
+    deadline = time.monotonic() + patience
+    while True:
+        listed = api.filter("/work_pools", {"limit": 20})
+        pools = None if listed is None else tuple(_pool(api, pool) for pool in listed)
+        if pools is None or _online(pools) or time.monotonic() > deadline:
+            return pools
+        time.sleep(0.5)
+
+
+def _pool(api: _Api, pool: dict[str, Any]) -> Pool:
+    workers = api.filter(f"/work_pools/{pool['name']}/workers", {"limit": 20}) or []
+    return Pool(
+        name=brief(pool["name"], 100),
+        type=brief(pool.get("type", ""), 40),
+        status="PAUSED" if pool.get("is_paused") else str(pool.get("status", "")),
+        workers=tuple(
+            Worker(
+                name=brief(worker.get("name", ""), 100),
+                status=str(worker.get("status", "")),
+                seconds_silent=_age(worker.get("last_heartbeat_time")),
+            )
+            for worker in workers
+        ),
+    )
+
+
+def _online(pools: tuple[Pool, ...]) -> bool:
+    return any(worker.status == "ONLINE" for pool in pools for worker in pool.workers)
+
+
+def _suitable(pools: tuple[Pool, ...] | None) -> Pool | None:
+    return next((pool for pool in pools or () if pool.type == "process" and _online((pool,))), None)
+
+
+def _stuck(api: _Api) -> tuple[StuckRun, ...] | None:
+    """Runs due and not started, pending without end, or crashed."""
+    due = (datetime.now(UTC) - STUCK_AFTER).isoformat()
+    questions: dict[str, dict[str, Any]] = {
+        "late": {"state": {"type": {"any_": ["SCHEDULED"]}}, "next_scheduled_start_time": {"before_": due}},
+        "pending": {"state": {"type": {"any_": ["PENDING"]}}},
+        "crashed": {"state": {"type": {"any_": ["CRASHED"]}}},
+    }
+    stuck: list[StuckRun] = []
+    for why, question in questions.items():
+        runs = api.filter("/flow_runs", {"flow_runs": question, "limit": 20})
+        if runs is None:
+            return None
+        for run in runs:
+            state = run.get("state") or {}
+            since = run.get("next_scheduled_start_time") if why == "late" else state.get("timestamp")
+            seconds = _age(since) or 0.0
+            if why != "pending" or seconds > STUCK_AFTER.total_seconds():
+                name = brief(run.get("name", ""), 100)
+                stuck.append(StuckRun(name=name, why=why, state=brief(state.get("name", ""), 40), seconds=seconds))
+    return tuple(stuck)
+
+
+def _age(instant: str | None) -> float | None:
+    try:
+        return round((datetime.now(UTC) - datetime.fromisoformat(instant or "")).total_seconds(), 1)
+    except (TypeError, ValueError):  # absent, without offset, or no instant
+        return None
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not an error
+    """The API did not do what the experiment needs."""
+
+
+def _experiment(api: _Api, pool: str) -> dict[str, Any]:
+    """A flow, a deployment on ``pool`` and a run of it, watched until it ends and removed."""
+    made: list[str] = []  # paths of what exists because of us, the first made first
+    started = time.monotonic()
+    try:
+        run = _send(api, pool, made)
+        state, detail = _outcome(api, run)
+    except _Refused as refusal:
+        state, detail = "", str(refusal)
+    finally:
+        left_behind = "; ".join(filter(None, (_remove(api, path) for path in reversed(made))))
+    seconds = round(time.monotonic() - started, 1)
+    return {"run": ProbeRun(pool=pool, state=state, seconds=seconds, detail=detail), "left_behind": left_behind}
+
+
+def _send(api: _Api, pool: str, made: list[str]) -> str:
+    """Create flow, deployment and run, each noted in ``made``; the run's path."""
+    name = f"conformance-{secrets.token_hex(4)}"
+    source = base64.b64encode(FLOW.format(name=name).encode()).decode()
+    write = f"sh -c 'printf %s {source} | base64 -d > {FLOW_FILE}'"
+
+    def create(path: str, payload: dict[str, Any], kind: str) -> str:
+        reply = api.post(path, payload)
+        thing = reply.json()
+        if not isinstance(thing, dict) or "id" not in thing:
+            raise _Refused(brief(f"POST {path}: {reply.status} {reply.error or reply.text}", 500))
+        made.append(f"/{kind}/{thing['id']}")
+        return str(thing["id"])
+
+    flow = create("/flows/", {"name": name}, "flows")
+    deployment = create(
+        "/deployments/",
+        {
+            "name": name,
+            "flow_id": flow,
+            "work_pool_name": pool,
+            "entrypoint": f"{FLOW_FILE}:probe",
+            "pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": write}}],
+        },
+        "deployments",
+    )
+    create(f"/deployments/{deployment}/create_flow_run", {"name": name}, "flow_runs")
+    return made[-1]
+
+
+def _remove(api: _Api, path: str) -> str:
+    """Why ``path`` could not be removed; a server on SQLite says 503 while its database is busy, and is asked again."""
+    deadline = time.monotonic() + REMOVAL_PATIENCE_S
+    while (reply := api.delete(path)).status not in (200, 204, 404):
+        if time.monotonic() > deadline:
+            return brief(f"{path}: {reply.status} {reply.error or reply.text}")
+        time.sleep(0.3)
+    return ""
+
+
+def _outcome(api: _Api, run: str) -> tuple[str, str]:
+    """The state in which the run ended, or is when patience ends, and what was said of it."""
+    deadline = time.monotonic() + RUN_PATIENCE_S
+    state: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        told = api.get(run).json()
+        state = (told or {}).get("state") or state
+        if state.get("type") in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+            break
+        time.sleep(0.3)
+    if state.get("type") == "COMPLETED":
+        return "COMPLETED", ""
+    said = api.filter(
+        "/logs", {"logs": {"flow_run_id": {"any_": [run.rpartition("/")[2]]}}, "sort": "TIMESTAMP_DESC", "limit": 3}
+    )
+    lines = [str(state.get("message") or ""), *(str(line.get("message", "")) for line in reversed(said or []))]
+    return str(state.get("type", "")), brief(" | ".join(filter(None, lines)), 1_000)

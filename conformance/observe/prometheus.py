@@ -1,0 +1,217 @@
+"""Prometheus: the configuration it loaded, the targets it scrapes, the roles it watches, and whether metrics move."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from conformance.observe.dask import answers, connect, submit
+from conformance.observe.facts import Attempt, Facts, Observer, Probe
+from conformance.observe.web import Answer, brief, fetch
+from conformance.stacks.base import Endpoint, Role, Stack, Unavailable
+
+PATIENCE_S = 75.0  # the default scrape interval is one minute
+MAX_TARGETS = 20  # in facts
+MAX_LISTED = 200  # of anything in a configuration
+MAX_FILE = 1024 * 1024
+WORK = "conformance-metrics"  # the prefix of the experiment's task names
+TASKS = 20
+COUNTER = f'dask_scheduler_prefix_state_totals_total{{task_prefix_name="{WORK}",state="memory"}}'
+
+# Series that only the role itself, or its usual exporter, has.
+SIGNATURES: dict[Role, str] = {
+    Role.POSTGRES: "pg_up|pg_static|pg_stat_database_numbackends",
+    Role.OBJECT_STORE: "rustfs_.+|minio_.+|SeaweedFS_.+",
+    Role.DASK_SCHEDULER: "dask_scheduler_.+",
+    Role.DASK_WORKER: "dask_worker_.+",
+    Role.PREFECT_SERVER: "prefect_.+",
+    Role.PROMETHEUS: "prometheus_build_info",
+    Role.GRAFANA: "grafana_build_info",
+}
+
+
+class Job(Facts):
+    """A scrape job: its static targets, and the kinds of discovery that find it others."""
+
+    name: str
+    targets: tuple[str, ...]
+    discovery: tuple[str, ...] = ()
+
+
+class Target(Facts):
+    """An active target."""
+
+    job: str
+    url: str
+    health: str  # up | down | unknown
+    last_error: str = ""
+
+
+class Watched(Facts):
+    """A role that Prometheus watches: by targets of its address, and by series that only it has."""
+
+    role: str
+    targets: tuple[str, ...]  # scrape URLs
+    series: bool
+
+
+class Counter(Facts):
+    """Finished tasks of the experiment as Prometheus counts them."""
+
+    work: Attempt  # the tasks were done
+    tasks: int
+    before: float | None = None  # None: no such series
+    after: float | None = None
+    waited_s: float = 0.0
+
+
+class PrometheusFacts(Facts):
+    """``mounted`` is the configuration file that the deployment gives to Prometheus, where the kit can see it."""
+
+    ready: Answer
+    version: str = ""
+    loaded: tuple[Job, ...] | None = None  # None: it does not tell
+    mounted: tuple[Job, ...] | None = None  # None: the kit cannot see the file, or it does not parse
+    mounted_file: str = ""  # its name, or why it cannot be had
+    target_count: int = 0
+    targets: tuple[Target, ...] = ()  # those that are not up first
+    watched: tuple[Watched, ...] = ()
+    counter: Counter | None = None  # None: nothing answers
+
+
+def collect(stack: Stack, probe: Probe) -> PrometheusFacts:
+    """Look at targets once each had its first scrape; then let Dask work and look at its counter."""
+    endpoint = stack.endpoint(Role.PROMETHEUS)
+    ready = fetch(f"{endpoint.url}/-/ready").answer
+    if not ready.ok:
+        return PrometheusFacts(ready=ready)
+    loaded = _jobs(str(_api(endpoint, "status/config").get("yaml", "")))
+    targets = _scraped_targets(endpoint) if loaded else ()
+    mounted, mounted_file = _mounted(stack, endpoint)
+    return PrometheusFacts(
+        ready=ready,
+        version=brief(_api(endpoint, "status/buildinfo").get("version", ""), 40),
+        loaded=loaded,
+        mounted=mounted,
+        mounted_file=mounted_file,
+        target_count=len(targets),
+        targets=tuple(sorted(targets, key=lambda target: target.health == "up")[:MAX_TARGETS]),
+        watched=tuple(_watched(stack, endpoint, targets)),
+        counter=_counter(stack, endpoint, probe),
+    )
+
+
+OBSERVER = Observer("prometheus", PrometheusFacts, collect)
+
+
+def _api(prometheus: Endpoint, path: str, **params: str) -> dict[str, Any]:
+    """``data`` of an answer of the HTTP API; empty when there is none."""
+    told = fetch(f"{prometheus.url}/api/v1/{path}", params=params).json()
+    data = told.get("data") if isinstance(told, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def _scraped_targets(prometheus: Endpoint) -> tuple[Target, ...]:
+    """The active targets once there are some and all are up, or when patience ends."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        targets = tuple(
+            Target(
+                job=brief(target.get("labels", {}).get("job", ""), 100),
+                url=brief(target.get("scrapeUrl", "")),
+                health=str(target.get("health", "")),
+                last_error=brief(target.get("lastError", "")),
+            )
+            for target in _api(prometheus, "targets", state="active").get("activeTargets", [])
+        )
+        up = [target for target in targets if target.health == "up"]
+        if 0 < len(up) == len(targets) or time.monotonic() > deadline:
+            return targets
+        time.sleep(0.5)
+
+
+def _jobs(text: str) -> tuple[Job, ...] | None:
+    """The scrape jobs of a configuration; None when it is none."""
+    import yaml
+
+    try:
+        return tuple(_job(job) for job in (yaml.safe_load(text).get("scrape_configs") or ())[:MAX_LISTED])
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+        return None
+
+
+def _job(job: dict[str, Any]) -> Job:
+    groups = (job.get("static_configs") or ())[:MAX_LISTED]
+    targets = [target for group in groups for target in (group.get("targets") or ())[:MAX_LISTED]]
+    return Job(
+        name=brief(job["job_name"], 100) if isinstance(job["job_name"], str) else "",
+        targets=tuple(sorted(brief(target, 200) for target in targets if isinstance(target, str))[:MAX_LISTED]),
+        discovery=tuple(sorted(key for key in job if isinstance(key, str) and key.endswith("_sd_configs"))),
+    )
+
+
+def _mounted(stack: Stack, prometheus: Endpoint) -> tuple[tuple[Job, ...] | None, str]:
+    """The jobs of the file that Prometheus was started with: a path of this machine only if it runs on this machine."""
+    if stack.kind != "embedded":
+        return None, "the file that the service mounts is not visible to this stack"
+    file = Path(str(_api(prometheus, "status/flags").get("config.file", "")))
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_FILE).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return None, brief(f"{file.name}: {type(error).__name__}")
+    return _jobs(text), file.name
+
+
+def _watched(stack: Stack, prometheus: Endpoint, targets: tuple[Target, ...]) -> Iterator[Watched]:
+    for role, services in stack.roles().items():
+        if role is Role.OTHER:
+            continue
+        places = {(endpoint.host, endpoint.port) for endpoint in _endpoints(stack, role)}
+        urls = tuple(
+            target.url
+            for target in targets
+            if (url := urlsplit(target.url)) and (url.hostname in services or (url.hostname, url.port) in places)
+        )
+        series = role in SIGNATURES and bool(_query(prometheus, f'group({{__name__=~"{SIGNATURES[role]}"}})'))
+        if urls or series:
+            yield Watched(role=role, targets=urls[:MAX_TARGETS], series=series)
+
+
+def _endpoints(stack: Stack, role: Role) -> Iterable[Endpoint]:
+    for port in ("main", "dashboard"):
+        try:
+            yield stack.endpoint(role, port)
+        except (Unavailable, KeyError, ValueError):
+            continue
+
+
+def _query(prometheus: Endpoint, query: str) -> list[float]:
+    """The values of an instant vector."""
+    result = _api(prometheus, "query", query=query).get("result", [])
+    return [float(sample["value"][1]) for sample in result]
+
+
+def _counter(stack: Stack, prometheus: Endpoint, probe: Probe) -> Counter:
+    """Let Dask do tasks of a name of their own, once it has been seen idle, and wait until Prometheus counts them."""
+    probe.observation("dask")
+    before = sum(_query(prometheus, COUNTER)) if _query(prometheus, 'group({__name__=~"dask_scheduler_.+"})') else None
+    probe.progress("prometheus: do the task counters move?")
+    try:
+        with connect(stack.endpoint(Role.DASK_SCHEDULER)) as client:
+            answers([submit(client, str(number), name=WORK) for number in range(TASKS)], within=30.0)
+    except Exception as error:
+        return Counter(work=Attempt(ok=False, detail=brief(error)), tasks=TASKS, before=before)
+    started = time.monotonic()
+    after = None
+    while time.monotonic() - started < PATIENCE_S:
+        counted = _query(prometheus, COUNTER)
+        after = sum(counted) if counted else None
+        if after is not None and after >= (before or 0) + TASKS:
+            break
+        time.sleep(0.5)
+    waited = round(time.monotonic() - started, 1)
+    return Counter(work=Attempt(ok=True), tasks=TASKS, before=before, after=after, waited_s=waited)
