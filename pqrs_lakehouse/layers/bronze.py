@@ -1,7 +1,7 @@
 """Bronze: every raw row is a typed event, or stands in quarantine with the first reason that applies.
 
-The rules are those of docs/data-rules.md §2; reasons are numbers in their order. Two judges look at a row: one reads the
-JSON, row by row; the other the instants, all at once. Each names the first reason that it knows of, and the least stands.
+The rules are those of docs/data-rules.md §2; reasons are numbers in their order. Two judges look at a row: one reads
+the JSON, row by row; the other the instants, all at once. Each names the first reason it knows of; the least stands.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def _in_order(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _judged(changes: pl.DataFrame, creations: pl.DataFrame) -> pl.DataFrame:
-    """Number the status events of each ticket, and say which are valid and which of those follow from the one before."""
+    """Number the status events of each ticket, say which are valid, and which of those follow from the one before."""
     valid = pl.col("rejection").is_null()
     allowed = pl.concat_list("from_status", "to_status").is_in([list(pair) for pair in TRANSITIONS])
     status_before = pl.when(valid).then("to_status").forward_fill().shift().over("ticket").fill_null(INITIAL)
