@@ -126,8 +126,10 @@ class GeneratorConfig:
         if n < 0:
             raise ValueError(f"n must not be negative: {n}")
         one = cls(seed=seed, start=start, end=end, tickets_per_day=1, **others)
-        by_age = events_by_age()  # of one ticket, within so many days after its creation
-        of_one = sum(one.mean_tickets(day) * by_age[min((end - day).days, len(by_age) - 1)] for day in one.days())
+        of_one = 0.0
+        for day in one.days():
+            until_age = events_by_age(day.weekday())
+            of_one += one.mean_tickets(day) * until_age[min((end - day).days, len(until_age) - 1)]
         if n and not of_one:
             raise ValueError(f"n: no day from {start} to {end} has tickets by weekday_weights and spikes")
         return replace(one, tickets_per_day=n / of_one if n else 0)

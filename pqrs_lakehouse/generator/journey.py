@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pqrs_lakehouse.domain.lifecycle import INITIAL
 from pqrs_lakehouse.domain.vocabulary import AUTHOR_ROLES, EVENT_TYPES, STATUSES
 
 Events = npt.NDArray[np.void]
@@ -115,24 +116,25 @@ AUTHORS: Final = (0.4, 0.5)
 
 QUANTILES: Final = 1024
 MOST_PER_STATUS: Final = 2
+"""How many steps may follow a status."""
 
 
 def _tables() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8], Integers]:
-    """By status and option: cumulative chance, status reached, and quantiles of the delay in microseconds."""
+    """By status and option: cumulative chance, status reached, and quantiles of the delay in microseconds.
+
+    The option after the last is to stay: a step that lies beyond the horizon.
+    """
     chances = np.zeros((len(STATUSES), MOST_PER_STATUS))
-    reached = np.zeros((len(STATUSES), MOST_PER_STATUS), np.uint8)
-    delays = np.zeros((len(STATUSES), MOST_PER_STATUS, QUANTILES), np.int64)
+    reached = np.zeros((len(STATUSES), MOST_PER_STATUS + 1), np.uint8)
+    delays = np.full((len(STATUSES), MOST_PER_STATUS + 1, QUANTILES), HORIZON)
     normal = [NormalDist().inv_cdf((i + 0.5) / QUANTILES) for i in range(QUANTILES)]
-    for before in {step.before for step in STEPS}:
-        status, total = STATUSES.index(before), 0.0
-        steps = [step for step in STEPS if step.before == before]
-        for option, step in enumerate(steps):
-            total += step.chance
+    for status, before in enumerate(STATUSES):
+        for option, step in enumerate(step for step in STEPS if step.before == before):
+            chances[status, option:] += step.chance
             reached[status, option] = STATUSES.index(step.after)
             # Whole seconds: the last bits of exp, which differ between platforms, are rounded away.
             seconds = [max(2, round(step.hours * 3600 * math.exp(step.spread * z))) for z in normal]
             delays[status, option] = np.array(seconds) * SECOND
-            chances[status, option:] = total
     return chances, reached, delays
 
 
@@ -214,7 +216,7 @@ def _filings(epoch_day: int, count: int, rng: np.random.Generator) -> Iterator[_
     tickets = np.arange(count)
     ends = np.cumsum(HOURLY_FILINGS)
     hour = np.searchsorted(ends, rng.integers(0, ends[-1], count), side="right")
-    local = epoch_day * DAY + hour * HOUR + rng.integers(0, HOUR, count)
+    local = np.sort(epoch_day * DAY + hour * HOUR + rng.integers(0, HOUR, count))  # numbered as they come in
     yield _Part(tickets, local, CREATED)
     wrote = tickets[rng.random(count) < FIRST_MESSAGE]
     yield _Part(wrote, local[wrote] + _moments(len(wrote), rng), MESSAGE, author=AUTHOR_ROLES.index("citizen"))
@@ -226,20 +228,17 @@ def _filings(epoch_day: int, count: int, rng: np.random.Generator) -> Iterator[_
 def _lives(created: Integers, rng: np.random.Generator) -> Iterator[_Part]:
     """The steps of all tickets, one round for each, until none moves on."""
     ticket = np.arange(len(created))
-    status = np.zeros(len(created), np.uint8)
+    status = np.full(len(created), STATUSES.index(INITIAL), np.uint8)
     clock = working_time(created)
     while ticket.size:
-        draw = rng.random(len(ticket))
-        option = (draw[:, None] >= CHANCES[status]).sum(axis=1)
-        moves = option < MOST_PER_STATUS
-        ticket, status, clock, option = ticket[moves], status[moves], clock[moves], option[moves]
-        chosen, within = np.divmod(rng.integers(0, QUANTILES << 20, len(ticket)), 1 << 20)
-        later = clock + DELAYS[status, option, chosen] + (within * 60 * SECOND >> 20)
+        option = (rng.random(len(ticket))[:, None] >= CHANCES[status]).sum(axis=1)
+        quantile, within = np.divmod(rng.integers(0, QUANTILES << 20, len(ticket)), 1 << 20)
+        later = clock + DELAYS[status, option, quantile] + (within * 60 * SECOND >> 20)
         local = local_time(later)
-        lives = local - created[ticket] < HORIZON
-        ticket, status, clock, option = ticket[lives], status[lives], clock[lives], option[lives]
-        later, local = later[lives], local[lives]
-        after = REACHED[status, option]
+        goes_on = local - created[ticket] < HORIZON
+        after = REACHED[status, option][goes_on]
+        ticket, status, clock = ticket[goes_on], status[goes_on], clock[goes_on]
+        later, local = later[goes_on], local[goes_on]
         yield _Part(ticket, local, STATUS, before=status, after=after)
 
         talks = rng.random(len(ticket)) < MESSAGE_BEFORE_STEP
@@ -261,11 +260,9 @@ def _moments(count: int, rng: np.random.Generator) -> Integers:
 
 
 @cache
-def events_by_age() -> tuple[float, ...]:
-    """The mean number of events of a ticket up to each age in days (0: its first day), measured on a sample."""
-    sample, rng = 1_000, np.random.Generator(np.random.PCG64(0))
-    ages = np.zeros(HORIZON // DAY + 2)
-    for epoch_day in range(MONDAY, MONDAY + 7):
-        events = events_of(epoch_day, sample, rng)
-        ages += np.bincount(day_of(events["ts"]) - epoch_day, minlength=len(ages))
-    return tuple(float(mean) for mean in np.cumsum(ages) / (7 * sample))
+def events_by_age(weekday: int) -> tuple[float, ...]:
+    """The mean number of events, up to each age in days, of tickets created on a weekday (Monday: 0); from a sample."""
+    sample, epoch_day = 1_000, MONDAY + weekday
+    events = events_of(epoch_day, sample, np.random.Generator(np.random.PCG64(weekday)))
+    ages = np.bincount(day_of(events["ts"]) - epoch_day, minlength=HORIZON // DAY + 2)
+    return tuple((np.cumsum(ages) / sample).tolist())

@@ -132,8 +132,8 @@ def _lines(events: Events) -> pl.Series:
         (table.fraction_tail, (tail * 1000 + microsecond % 1000) * 2 + local),
         *((_texts().table, position) for position in _data(events)),
     ]
-    columns = [strings.gather(index.astype(np.uint32)).alias(str(n)) for n, (strings, index) in enumerate(pieces)]
-    return pl.select(pl.concat_str(columns).cast(pl.Binary).alias("line")).to_series()
+    parts = [pl.lit(strings).gather(pl.lit(pl.Series(index.astype(np.uint32)))) for strings, index in pieces]
+    return pl.select(pl.concat_str(parts).cast(pl.Binary)).to_series()
 
 
 def _uuid4(events: Events) -> list[npt.NDArray[np.uint64]]:
