@@ -36,7 +36,10 @@ PATIENCE_S = 20.0  # for workers to register, and for what was running to end
 SETTLED_S = 2.0  # workers of one container register one after the other
 ANSWER_S = 30.0  # for tasks that take milliseconds
 MAX_WORKERS = 20  # that facts tell of one by one
-COMPLAINT = re.compile(r"error|no such option|refused|timed out|exception|not resolve|not known|killed", re.IGNORECASE)
+COMPLAINT = re.compile(
+    r"error|exception|no such option|unexpected extra|refused|timed out|not known|not resolve|killed", re.IGNORECASE
+)
+WAITING, REGISTERED = "Waiting to connect to", "Registered to"
 WHO = "__import__('distributed').get_worker().address"  # evaluated on a worker
 
 
@@ -109,7 +112,7 @@ class DaskFacts(Facts):
     versions: tuple[Versions, ...] = ()
     fan_out: FanOut | None = None
     engines: tuple[Engine, ...] = ()
-    worker_complaints: str = ""  # what the workers' logs say of errors
+    worker_complaints: str = ""  # what the workers' logs say of errors, a few lines
 
 
 def collect(stack: Stack, probe: Probe) -> DaskFacts:
@@ -291,15 +294,14 @@ def _engines(client: Client, workers: list[str]) -> tuple[Engine, ...]:
 
 
 def _complaints(stack: Stack) -> str:
-    """The last lines about errors in the logs of the workers' services."""
+    """The last lines about errors in the logs of the workers' services, and whom a worker still waits for."""
     logs = stack.logs()
-    lines = [
-        line
-        for service in stack.roles().get(Role.DASK_WORKER, ())
-        if service in logs
-        for line in _tail(logs[service]).splitlines()
-        if COMPLAINT.search(line)
-    ]
+    lines: list[str] = []
+    for service in stack.roles().get(Role.DASK_WORKER, ()):
+        said = _tail(logs[service]).splitlines() if service in logs else []
+        lines += [line for line in said if COMPLAINT.search(line)][-6:]
+        arrival = [line for line in said if WAITING in line or REGISTERED in line]
+        lines += [line for line in arrival[-1:] if WAITING in line]
     return "\n".join(brief(line) for line in lines[-6:])
 
 
