@@ -61,6 +61,10 @@ STATUS_EVENTS: Final = pl.Schema(
 REJECTIONS: Final = ("no_creation", "before_creation", "not_allowed")
 """Why a status event is not valid, in the order in which the rules are tried."""
 
+_EVENT: Final = (
+    "event_id", "ticket_id", "bucket", "event_type", "ts", "channel", "pqrs_type", "petition_kind", "priority",
+    "municipality_code", "from_status", "to_status", "author_role", "body", "size_bytes",
+)  # fmt: skip
 _LARGEST_INTEGER: Final = 2**63 - 1
 
 
@@ -84,7 +88,7 @@ def build(bronze: pl.LazyFrame) -> Silver:
     status_events = _judged(events.filter(pl.col("event_type") == "STATUS_CHANGED"), creations)
     messages = events.filter(pl.col("event_type") == "MESSAGE_ADDED")
     return Silver(
-        _tickets(creations, events, status_events).lazy().select(TICKETS.names()).match_to_schema(TICKETS),
+        _tickets(creations, events, status_events).lazy(),
         messages.lazy().select(MESSAGES.names()),
         status_events.lazy().select(STATUS_EVENTS.names()),
     )
@@ -95,18 +99,18 @@ def _once(bronze: pl.LazyFrame) -> pl.DataFrame:
 
     Only redelivered events pay for comparing the raw lines, which are most of bronze.
     """
-    events = bronze.drop("raw").collect()
-    twice = events.filter(pl.col("event_id").is_duplicated()).select(pl.col("event_id").unique())
-    if twice.is_empty():
+    events = bronze.select(_EVENT).collect()
+    is_repeated = events["event_id"].is_duplicated()
+    if not is_repeated.any():
         return events
-    stands = (
-        bronze.join(twice.lazy(), on="event_id", how="semi")
+    stand = (
+        bronze.join(events.lazy().filter(is_repeated).select("event_id").unique(), on="event_id", how="semi")
         .sort("ts", "raw", "source_file", "line_no")
         .unique("event_id", keep="first", maintain_order=True)
-        .drop("raw")
+        .select(_EVENT)
         .collect()
     )
-    return pl.concat([events.join(twice, on="event_id", how="anti"), stands])
+    return pl.concat([events.filter(~is_repeated), stand])
 
 
 def _in_order(events: pl.DataFrame) -> pl.DataFrame:
@@ -118,18 +122,20 @@ def _in_order(events: pl.DataFrame) -> pl.DataFrame:
 def _judged(changes: pl.DataFrame, creations: pl.DataFrame) -> pl.DataFrame:
     """Number the status events of each ticket, say which are valid, and which of those follow from the one before."""
     valid = pl.col("rejection").is_null()
-    allowed = pl.concat_list("from_status", "to_status").is_in([list(pair) for pair in TRANSITIONS])
+    is_allowed = pl.any_horizontal(
+        (pl.col("from_status") == before) & (pl.col("to_status") == after) for before, after in TRANSITIONS
+    )
     status_before = pl.when(valid).then("to_status").forward_fill().shift().over("ticket").fill_null(INITIAL)
     no_creation, before_creation, not_allowed = REJECTIONS
     return (
         changes.join(creations.select("ticket", created_at="ts"), on="ticket", how="left", maintain_order="left")
         .with_columns(
-            pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("ticket").alias("seq"),
+            pl.col("event_id").cum_count().over("ticket").cast(pl.Int32).alias("seq"),
             pl.when(pl.col("created_at").is_null())
             .then(pl.lit(no_creation))
             .when(pl.col("ts") < pl.col("created_at"))
             .then(pl.lit(before_creation))
-            .when(~allowed)
+            .when(~is_allowed)
             .then(pl.lit(not_allowed))
             .alias("rejection"),
         )
@@ -138,27 +144,48 @@ def _judged(changes: pl.DataFrame, creations: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tickets(creations: pl.DataFrame, events: pl.DataFrame, status_events: pl.DataFrame) -> pl.DataFrame:
-    to_status, ts = pl.col("to_status"), pl.col("ts")
+    event_type, to_status, ts = pl.col("event_type"), pl.col("to_status"), pl.col("ts")
     life = (
-        status_events.filter(pl.col("rejection").is_null())
+        status_events.lazy()
+        .filter(pl.col("rejection").is_null())
+        .select(
+            "ticket",
+            "to_status",
+            "ts",
+            pl.when(to_status == "RESPONDED").then(ts).alias("responded_at"),
+            pl.when(to_status == "CLOSED").then(ts).alias("closed_at"),
+            (to_status == "REOPENED").alias("is_reopening"),
+        )
         .group_by("ticket")
         .agg(
             to_status.last().alias("status"),
             ts.last().alias("status_at"),
-            ts.filter(to_status == "RESPONDED").first().alias("first_responded_at"),
-            ts.filter(to_status == "CLOSED").last().alias("closed_at"),
-            (to_status == "REOPENED").sum().alias("reopen_count"),
+            pl.col("responded_at").min().alias("first_responded_at"),
+            pl.col("closed_at").max(),
+            pl.col("is_reopening").sum().alias("reopen_count"),
         )
     )
-    content = events.group_by("ticket").agg(
-        (pl.col("event_type") == "MESSAGE_ADDED").sum().alias("message_count"),
-        (pl.col("event_type") == "ATTACHMENT_ADDED").sum().alias("attachment_count"),
-        # A thousand attachments that claim 2^53 bytes each would wrap around.
-        pl.col("size_bytes").cast(pl.Int128).sum().clip(upper_bound=_LARGEST_INTEGER).alias("attachment_bytes"),
-        ts.max().alias("last_event_at"),
+    content = (
+        events.lazy()
+        .select(
+            "ticket",
+            "ts",
+            (event_type == "MESSAGE_ADDED").alias("is_message"),
+            (event_type == "ATTACHMENT_ADDED").alias("is_attachment"),
+            pl.col("size_bytes").cast(pl.Int128),  # a thousand attachments that claim 2^53 bytes each would wrap around
+        )
+        .group_by("ticket")
+        .agg(
+            pl.col("is_message").sum().alias("message_count"),
+            pl.col("is_attachment").sum().alias("attachment_count"),
+            pl.col("size_bytes").sum().clip(upper_bound=_LARGEST_INTEGER).alias("attachment_bytes"),
+            ts.max().alias("last_event_at"),
+        )
     )
+    counts = ("message_count", "attachment_count", "attachment_bytes", "reopen_count")
     return (
-        creations.join(life, on="ticket", how="left", maintain_order="left")
+        creations.lazy()
+        .join(life, on="ticket", how="left", maintain_order="left")
         .join(content, on="ticket", how="left", maintain_order="left")
         .with_columns(
             received_at="ts",
@@ -168,7 +195,7 @@ def _tickets(creations: pl.DataFrame, events: pl.DataFrame, status_events: pl.Da
             closed_at=pl.when(pl.col("status").is_in(CLOSED_STATES)).then("closed_at"),
             reopen_count=pl.col("reopen_count").fill_null(0),
         )
-        .cast(
-            {name: TICKETS[name] for name in ("message_count", "attachment_count", "attachment_bytes", "reopen_count")}
-        )
+        .cast({name: TICKETS[name] for name in counts})
+        .select(TICKETS.names())
+        .collect()
     )
