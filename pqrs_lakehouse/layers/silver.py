@@ -95,9 +95,9 @@ def build(bronze: pl.LazyFrame) -> Silver:
 
 
 def _once(bronze: pl.LazyFrame) -> pl.DataFrame:
-    """Every event once: of the rows with one ``event_id`` the least stands.
+    """Every event once: of a ticket's rows with one ``event_id`` the least stands.
 
-    Only redelivered events pay for comparing the raw lines, which are most of bronze.
+    Only rows whose ``event_id`` repeats pay for comparing the raw lines, which are most of bronze.
     """
     events = bronze.select(_EVENT).collect()
     is_repeated = events["event_id"].is_duplicated()
@@ -106,7 +106,7 @@ def _once(bronze: pl.LazyFrame) -> pl.DataFrame:
     stand = (
         bronze.join(events.lazy().filter(is_repeated).select("event_id").unique(), on="event_id", how="semi")
         .sort("ts", "raw", "source_file", "line_no")
-        .unique("event_id", keep="first", maintain_order=True)
+        .unique(["ticket_id", "event_id"], keep="first", maintain_order=True)
         .select(_EVENT)
         .collect()
     )
