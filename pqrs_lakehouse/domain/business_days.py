@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 FIRST_DAY: Final = date(1999, 1, 1)
-LAST_DAY: Final = date(2199, 12, 31)
+LAST_DAY: Final = date(2100, 12, 31)  # the last that the package knows
 _FIRST_OFFSET: Final = (FIRST_DAY - date(1970, 1, 1)).days
 
 
