@@ -81,7 +81,7 @@ class Planted:
     late: int = 0
     """Good events whose first line arrives on a later day than they happen."""
     out_of_order: int = 0
-    """Good lines whose event happened before that of the good line before them in the file."""
+    """Good lines whose event happened before that of the good line before them in their delivery."""
     invalid_transitions: int = 0
     """Good STATUS_CHANGED events of created tickets with a pair that is not allowed."""
 
@@ -179,22 +179,17 @@ def _tickets(config: GeneratorConfig, day: date) -> Events:
     """All events, up to the last day, of the tickets created on ``day``, which are numbered from 0."""
     rng = _random(config, day, _Stream.TRUTH)
     count = int(rng.poisson(config.mean_tickets(day)))
-    channel, *profile = (
-        _draw(count, weights, codes, rng)
-        for weights, codes in (
-            (config.channel_weights, CHANNELS),
-            (config.type_weights, PQRS_TYPES),
-            (config.petition_kind_weights, PETITION_KINDS),
-            (config.priority_weights, PRIORITIES),
-            (config.place_weights, municipality_codes()),
-        )
-    )
+    drawn = {
+        "channel": _draw(count, config.channel_weights, CHANNELS, rng),
+        "pqrs_type": _draw(count, config.type_weights, PQRS_TYPES, rng),
+        "petition_kind": _draw(count, config.petition_kind_weights, PETITION_KINDS, rng),
+        "priority": _draw(count, config.priority_weights, PRIORITIES, rng),
+        "place": _draw(count, config.place_weights, municipality_codes(), rng),
+    }
     events = events_of((day - EPOCH).days, count, rng)
     events["year"] = day.year
-    for name, codes in zip(
-        ("channel", "pqrs_type", "petition_kind", "priority", "place"), (channel, *profile), strict=True
-    ):
-        events[name] = codes[events["ticket"]]
+    for name, positions in drawn.items():
+        events[name] = positions[events["ticket"]]
     events["source"] = events["channel"]
     return _until_the_end(events, config)
 
@@ -238,9 +233,8 @@ def _arrivals(config: GeneratorConfig, day: date, truth: Events, planted: Plante
     seen[ticket[good]] = True
     planted.tickets += int(created.sum())
     planted.orphans += int((seen & ~created).sum())
-    planted.events.update(
-        dict(zip(EVENT_TYPES, np.bincount(event_type[good], minlength=len(EVENT_TYPES)).tolist(), strict=True))
-    )
+    of_type = np.bincount(event_type[good], minlength=len(EVENT_TYPES)).tolist()
+    planted.events.update(dict(zip(EVENT_TYPES, of_type, strict=True)))
     planted.lost += int((~good).sum())
     planted.late += int((good & (arrival > happened)).sum())
     planted.duplicates += len(copies)
