@@ -48,7 +48,10 @@ class RawFile:
         if match is None:
             raise ValueError(f"not a raw file: {key!r}")
         source, day, run_id, part = match.groups()
-        return cls(source, date.fromisoformat(day), run_id, int(part))
+        try:
+            return cls(source, date.fromisoformat(day), run_id, int(part))
+        except ValueError:
+            raise ValueError(f"not a raw file, for there is no day {day}: {key!r}") from None
 
 
 def manifest_key(run_id: str) -> str:
