@@ -443,10 +443,10 @@ class Ticket:
 
 
 def deduplicated(events: Iterable[Event]) -> list[Event]:
-    """Of the rows with one event_id the one with the least (ts, raw), then (source_file, line_no), stands."""
-    standing: dict[str, Event] = {}
+    """Of a ticket's rows with one event_id the one with the least (ts, raw), then (source_file, line_no), stands."""
+    standing: dict[tuple[str, str], Event] = {}
     for event in sorted(events, key=lambda e: (e.ts, e.raw, e.source_file, e.line_no)):
-        standing.setdefault(event.event_id, event)
+        standing.setdefault((event.ticket_id, event.event_id), event)
     return list(standing.values())
 
 

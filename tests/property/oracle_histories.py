@@ -143,7 +143,8 @@ BAD_TIMES = (
     "2026-01-05T24:00:00Z", "2026-01-05T10:60:00Z", "2026-01-05T23:59:60Z", "2026-01-05T10:00:00.Z",
     "2026-01-05T10:00:00.1234567Z", "2026-01-05T10:00:00+24:00", "2026-01-05T10:00:00+05:60",
     "2026-01-05T10:00:00-0500", "2026-01-05t10:00:00z", "2026-1-5T10:00:00Z", "2026-13-01T10:00:00Z",
-    "2026-01-05T10:00Z", "2026-01-05T10:00:00Z ", "ayer", "1767607200", "+2026-01-05T10:00:00Z", "2026-01-05T10:00:00,5Z",
+    "2026-01-05T10:00Z", "2026-01-05T10:00:00Z ", "ayer", "1767607200", "+2026-01-05T10:00:00Z",
+    "2026-01-05T10:00:00,5Z",
     "２026-01-05T10:00:00Z", "2026-01-05T10:00:00Z\n",
 )  # fmt: skip
 FAR_TIMES = (
@@ -199,10 +200,11 @@ def damaged(members: dict[str, Any], damage: Damage) -> dict[str, Any]:
 @st.composite
 def damaged_events(draw: st.DrawFn, event: dict[str, Any]) -> dict[str, Any]:
     """``event`` with one or two things wrong (or only odd) in it."""
+    event_type = event["event_type"]
     for _ in range(draw(st.integers(1, 2))):
-        if draw(st.booleans()) and isinstance(event.get("data"), dict) and event.get("event_type") in DATA_DAMAGE:
-            data = damaged(event["data"], draw(st.sampled_from(DATA_DAMAGE[event["event_type"]])))
-            event = {**event, "data": data}
+        data = event.get("data")
+        if draw(st.booleans()) and isinstance(data, dict):
+            event = {**event, "data": damaged(data, draw(st.sampled_from(DATA_DAMAGE[event_type])))}
         else:
             event = damaged(event, draw(st.sampled_from(DAMAGE)))
     return event
@@ -254,9 +256,10 @@ def worlds(draw: st.DrawFn, prefix: str = "", tickets: int = 8) -> World:
         fate = draw(st.integers(0, 11))
         if fate == 0:  # the same again
             deliveries.append((draft.ts, line))
-        elif fate == 1:  # the same event, told otherwise: its id is all that it keeps
-            other = draw(st.sampled_from(drafts)).event
-            deliveries.append((draft.ts, write({**other, "event_id": draft.event["event_id"]}).encode()))
+        elif fate == 1:  # another event under the same id, of the same ticket or not
+            kept = draw(st.sampled_from((("event_id",), ("event_id", "ticket_id"))))
+            other = draw(st.sampled_from(drafts)).event | {name: draft.event[name] for name in kept}
+            deliveries.append((draft.ts, write(other).encode()))
         elif fate <= 3:
             deliveries.append((draft.ts, write(draw(damaged_events(draft.event))).encode()))
     for line in draw(st.lists(st.sampled_from(NO_EVENT), max_size=2)):
