@@ -147,7 +147,7 @@ def main() -> None:
 
     words = {"random + json": pools}
     words |= {name: its for name, its in (("faker", faker), ("mimesis", mimesis)) if find_spec(name)}
-    runs = {"pqrs_lakehouse": (ours, options.events)}
+    runs: dict[str, tuple[Callable[[int], int], int]] = {"pqrs_lakehouse": (ours, options.events)}
     runs |= {name: (peer(its), options.peer_events) for name, its in words.items()}
     for rows, _ in runs.values():
         rows(1_000)  # loads what is loaded once
