@@ -72,15 +72,16 @@ WITH own AS (
     GROUP BY c.relnamespace
 )
 SELECT n.nspname::text AS name, coalesce(own.relations, 0)::int AS relations,
-       coalesce(btrim(obj_description(n.oid, 'pg_namespace')), '') <> '' AS commented
+       coalesce(btrim(obj_description(n.oid, 'pg_namespace')), '') <> '' AS commented,
+       own.relations IS NULL AND EXISTS (
+           SELECT FROM pg_depend d
+           WHERE d.deptype = 'e' AND (
+                 d.classid = 'pg_namespace'::regclass AND d.objid = n.oid
+              OR d.classid = 'pg_class'::regclass AND d.objid IN (SELECT oid FROM pg_class WHERE relnamespace = n.oid)
+              OR d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT oid FROM pg_proc WHERE pronamespace = n.oid))
+       ) AS of_extensions
 FROM pg_namespace n LEFT JOIN own ON own.relnamespace = n.oid
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND (own.relations > 0 OR NOT EXISTS (      -- a schema of which extensions alone have made something is theirs
-        SELECT FROM pg_depend d
-        WHERE d.deptype = 'e' AND (
-              d.classid = 'pg_namespace'::regclass AND d.objid = n.oid
-           OR d.classid = 'pg_class'::regclass AND d.objid IN (SELECT oid FROM pg_class WHERE relnamespace = n.oid)
-           OR d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT oid FROM pg_proc WHERE pronamespace = n.oid))))
 ORDER BY n.nspname LIMIT %(limit)s
 """
 

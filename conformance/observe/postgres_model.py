@@ -97,6 +97,7 @@ class Relation(Facts):
 class Schema(Facts):
     commented: bool = False
     relations: int = 0  # tables and views of its own, also where ``Catalogue.relations`` could not hold them all
+    of_extensions: bool = False  # extensions alone have made something in it
 
 
 class Grants(Facts):
