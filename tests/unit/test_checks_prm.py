@@ -1,0 +1,153 @@
+"""The judgments on Prometheus, on facts written by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from judging import judge
+
+from conformance.checks import test_prm as prm
+from conformance.observe.facts import Attempt
+from conformance.observe.prometheus import Counter, Job, PrometheusFacts, Target, Watched
+from conformance.observe.web import Answer
+from conformance.verdict.parameters import Parameters
+from conformance.verdict.words import Status
+
+ITSELF = Job(name="prometheus", targets=("localhost:9090",))
+DASK = Job(name="dask-scheduler", targets=("dask-scheduler:8787",))
+UP = Target(job="dask-scheduler", url="http://dask-scheduler:8787/metrics", health="up")
+SCHEDULER = Watched(role="dask_scheduler", targets=(UP.url,), series=True)
+PARAMETERS = Parameters(scrape_roles=("dask_scheduler",))
+CHECKS: list[Any] = [
+    prm.test_it_runs_the_mounted_configuration,
+    prm.test_all_its_targets_are_up,
+    prm.test_it_watches_the_compute_plane,
+    prm.test_metrics_move_when_work_is_done,
+]
+
+
+def facts(**changes: Any) -> PrometheusFacts:
+    """A sound Prometheus, changed."""
+    sound: dict[str, Any] = {
+        "ready": Answer(status=200, detail="Prometheus Server is Ready."),
+        "loaded": (ITSELF, DASK),
+        "mounted": (DASK, ITSELF),
+        "mounted_file": "prometheus.yml",
+        "target_count": 1,
+        "targets": (UP,),
+        "watched": (SCHEDULER,),
+        "counter": Counter(work=Attempt(ok=True), tasks=20, before=0.0, after=20.0, waited_s=1.0),
+    }
+    return PrometheusFacts(**(sound | changes))
+
+
+def down(error: str, url: str = UP.url) -> PrometheusFacts:
+    return facts(targets=(Target(job="dask-scheduler", url=url, health="down", last_error=error), UP), target_count=2)
+
+
+def counter(**changes: Any) -> PrometheusFacts:
+    return facts(counter=facts().counter.model_copy(update=changes))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("check", CHECKS[:2] + CHECKS[3:], ids=lambda check: check.guarantee_id)
+def test_a_sound_prometheus_passes(check: Any) -> None:
+    assert judge(check, facts()).status is Status.PASS
+
+
+def test_a_sound_prometheus_watches_compute() -> None:
+    assert judge(CHECKS[2], facts(), PARAMETERS).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"ready": Answer(status=503, detail="Service Unavailable"), "loaded": None, "mounted": None}, "not_ready"),
+        ({"ready": Answer(detail="refused"), "loaded": None, "mounted": None}, "not_ready"),
+        ({"loaded": (ITSELF,)}, "default"),
+        ({"loaded": (ITSELF, DASK, Job(name="old", targets=("old:1",)))}, "stale"),
+        ({"loaded": (ITSELF, DASK.model_copy(update={"targets": ("dask:8787",)}))}, "stale"),
+        ({"loaded": (ITSELF, DASK.model_copy(update={"discovery": ("dns_sd_configs",)}))}, "stale"),
+    ],
+)
+def test_another_configuration_than_the_mounted_one_is_told(changes: dict[str, Any], hint: str) -> None:
+    outcome = judge(CHECKS[0], facts(**changes))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, hint)
+
+
+def test_the_job_that_was_not_loaded_is_named() -> None:
+    outcome = judge(CHECKS[0], facts(loaded=(ITSELF,)))
+    assert outcome.observed == "not loaded: dask-scheduler ['dask-scheduler:8787']; loaded beside the file: -"
+
+
+@pytest.mark.parametrize("changes", [{"mounted": None}, {"loaded": None}])
+def test_a_configuration_that_cannot_be_seen_decides_nothing(changes: dict[str, Any]) -> None:
+    assert judge(CHECKS[0], facts(**changes)).status is Status.UNOBSERVABLE
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        ("dial tcp: lookup dask-sheduler on 127.0.0.11:53: no such host", "name"),
+        ("dial tcp 172.18.0.4:8786: connect: connection refused", "refused"),
+        ("server returned HTTP status 404 Not Found", "path"),
+        ('expected a valid start token, got "<" ("INVALID") while parsing: "<"', "path"),
+        ("context deadline exceeded", "slow"),
+        ("something new", None),
+        ("", None),
+    ],
+)
+def test_a_target_that_is_down_says_why(error: str, hint: str | None) -> None:
+    outcome = judge(CHECKS[1], down(error))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, hint)
+    assert error in outcome.observed
+
+
+def test_localhost_is_told_from_a_closed_port() -> None:
+    outcome = judge(
+        CHECKS[1], down("dial tcp 127.0.0.1:8787: connect: connection refused", "http://localhost:8787/metrics")
+    )
+    assert outcome.hint == "localhost"
+
+
+def test_no_target_is_no_success() -> None:
+    outcome = judge(CHECKS[1], facts(targets=(), target_count=0))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "none")
+
+
+def test_the_profile_decides_what_must_be_watched() -> None:
+    outcome = judge(CHECKS[2], facts(), Parameters(scrape_roles=("dask_scheduler", "postgres", "object_store")))
+    assert outcome.status is Status.FAIL
+    assert "not watched: postgres, object_store" in outcome.observed
+    assert "postgres, object_store" in outcome.es
+
+
+def test_series_or_a_target_will_do() -> None:
+    for watched in (
+        Watched(role="dask_scheduler", targets=(), series=True),
+        Watched(role="dask_scheduler", targets=(UP.url,), series=False),
+    ):
+        assert judge(CHECKS[2], facts(watched=(watched,)), PARAMETERS).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"before": None, "after": None}, "no_series"),
+        ({"before": 0.0, "after": 0.0}, None),
+        ({"before": 20.0, "after": 39.0}, None),
+        ({"before": 0.0, "after": None}, None),
+    ],
+)
+def test_a_counter_that_does_not_move_enough_fails(changes: dict[str, Any], hint: str | None) -> None:
+    outcome = judge(CHECKS[3], counter(**changes))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, hint)
+
+
+def test_a_counter_that_was_not_there_before_counts_from_zero() -> None:
+    assert judge(CHECKS[3], counter(before=None)).status is Status.PASS
+
+
+@pytest.mark.parametrize("there", [None, Counter(work=Attempt(ok=False, detail="OSError"), tasks=20)])
+def test_without_work_nothing_is_decided(there: Counter | None) -> None:
+    assert judge(CHECKS[3], facts(counter=there)).status is Status.UNOBSERVABLE
