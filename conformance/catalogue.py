@@ -94,6 +94,8 @@ class Catalogue(Mapping[str, Guarantee]):
         """
         guarantees, files = [], {}
         for file in sorted(folder.glob("*.toml")):
+            if file.stem.upper() not in FAMILIES:
+                raise InputError(f"{file}: no such family (one of {', '.join(FAMILIES).lower()})")
             for id_, table in read_toml(file).items():
                 guarantees.append(_guarantee(file, id_, table))
                 files[id_] = file
@@ -156,15 +158,14 @@ class Catalogue(Mapping[str, Guarantee]):
         name = word.strip().upper()
         found = frozenset(id_ for id_ in self if name in (id_, self[id_].family))
         if not found:
-            close = difflib.get_close_matches(name, [*self, *dict.fromkeys(g.family for g in self.values())], n=1)
+            close = difflib.get_close_matches(name, [*self, *FAMILIES], n=1)
             hint = f"; did you mean {close[0]}?" if close else "; `conformance list` names them all"
             raise InputError(f"unknown guarantee or family: {word.strip()}{hint}")
         return found
 
 
 def _place(guarantee: Guarantee) -> tuple[int, str]:
-    known = guarantee.family in FAMILIES
-    return (FAMILIES.index(guarantee.family) if known else len(FAMILIES), guarantee.id)
+    return FAMILIES.index(guarantee.family), guarantee.id
 
 
 def _guarantee(file: Path, id_: str, table: Any) -> Guarantee:

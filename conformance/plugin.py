@@ -1,1 +1,49 @@
-"""The pytest plugin of the conformance kit."""
+"""The pytest plugin: ``pytest --pyargs conformance.checks --conformance-stack embedded``.
+
+Without ``--conformance-stack`` it does nothing, and imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "stack": {"help": "what to check: auto, embedded, recorded (compose and attached: not in this version)"},
+    "path": {"type": Path, "help": "the repository to check; left out: the reference"},
+    "profile": {"help": "name of a profile, or the path of its TOML file"},
+    "only": {"action": "append", "default": [], "help": "a guarantee or a family (may be repeated)"},
+    "static": {"action": "store_true", "help": "only what needs no running service"},
+    "env-file": {"type": Path, "help": "environment of the deployment: its ports and credentials"},
+    "evidence": {"type": Path, "help": "the evidence that a recorded stack is made of"},
+    "report-dir": {"type": Path, "default": Path("reports"), "help": "where verdict, reports and evidence go"},
+    "lang": {"choices": ("es", "en"), "default": "es", "help": "language of the reports"},
+    "seed": {"type": int, "default": 7, "help": "seed of the generated PQRS"},
+    "keep": {"action": "store_true", "help": "keep the deployment's files for a look"},
+    "timeout": {"type": float, "help": "seconds that a service may take to be ready, and an observer to observe"},
+    "kit": {"help": argparse.SUPPRESS},  # MODULE:NAME of another Kit, for the kit's own tests
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance", "PQRS lakehouse conformance")
+    for name, settings in OPTIONS.items():
+        group.addoption(f"--conformance-{name}", **settings)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = {name.replace("-", "_"): config.getoption(f"conformance_{name.replace('-', '_')}") for name in OPTIONS}
+    if given["stack"] is None:
+        return
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", default=None):
+        raise pytest.UsageError("--conformance-stack: guarantees are judged in one process; leave out -n")
+    from conformance.inputs import InputError
+    from conformance.session import session_of
+
+    try:
+        config.pluginmanager.register(session_of(given), "conformance-session")
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None

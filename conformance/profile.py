@@ -29,6 +29,9 @@ class Coverage(BaseModel):
     attached: int = Field(default=0, ge=0)
     static: int = Field(default=0, ge=0)
 
+    def of(self, kind: str) -> int:
+        return int(getattr(self, kind, 0))
+
 
 class Profile(BaseModel):
     """One file of ``profiles/``, or one that a teacher wrote."""

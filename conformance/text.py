@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 
 MAX_TEXT = 2_000
 MAX_VALUE = 500
@@ -50,3 +52,11 @@ def _shown(value: object) -> str:
         members = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
         return ", ".join(_shown(member) for member in members)
     return str(value)
+
+
+def describe(error: BaseException) -> str:
+    """An unexpected exception in one line, with the last place in the kit that it passed."""
+    kit = Path(__file__).parent
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{Path(f.filename).name}:{f.lineno}" for f in frames if Path(f.filename).is_relative_to(kit)]
+    return f"{type(error).__name__}: {error} ({places[-1] if places else 'outside the kit'})"

@@ -18,10 +18,10 @@ class StackRequest:
     """What was asked for on the command line."""
 
     kind: str
-    source: Path | None  # None: the reference
+    source: Path  # root of the repository
     env_file: Path | None = None
     keep: bool = False
-    timeout: float = 300.0  # seconds that a service may take to be ready
+    timeout: float | None = None  # seconds that a service may take to be ready; None: the stack's own patience
 
 
 def open_stack(request: StackRequest) -> Stack:
@@ -31,7 +31,15 @@ def open_stack(request: StackRequest) -> Stack:
         StackError: this version cannot have it.
     """
     if request.kind != "embedded":
-        raise StackError(NOT_YET.get(request.kind, f"unknown stack: {request.kind}"))
-    from conformance.stacks.embedded import EmbeddedStack
+        raise StackError(NOT_YET[request.kind])
+    from conformance.stacks import embedded
 
-    return EmbeddedStack(request.source, env_file=request.env_file, keep=request.keep, timeout=request.timeout)
+    timeout = embedded.TIMEOUT if request.timeout is None else request.timeout
+    return embedded.EmbeddedStack(request.source, env_file=request.env_file, keep=request.keep, timeout=timeout)
+
+
+def reference_root() -> Path:
+    """Where the reference's own repository is."""
+    from conformance.stacks import embedded
+
+    return embedded.reference_root()

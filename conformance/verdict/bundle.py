@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,24 +61,23 @@ class RunRecord(BaseModel):
 
 
 class EvidenceWriter:
-    """Fills ``folder``, which may hold the evidence of an earlier run (replaced) but nothing else."""
+    """Fills ``folder``, which may hold the evidence of an earlier run (replaced) but nothing else.
+
+    Every method raises InputError when the disk does not take it.
+    """
 
     def __init__(self, folder: Path) -> None:
         """
         Raises:
-            InputError: ``folder`` holds files that are not evidence, or cannot be written.
+            InputError: as :func:`check_folder`, or it cannot be written.
         """
+        check_folder(folder)
         self._folder = folder
-        for name in _files(folder) if folder.is_dir() else ():
-            if not _OURS.fullmatch(name):
-                raise InputError(f"{folder}: holds {name}, which is no evidence of the kit; name another --report-dir")
-        try:
+        with _writing(folder):
             if folder.is_dir():
                 shutil.rmtree(folder)
             (folder / "facts").mkdir(parents=True)
             (folder / "logs").mkdir()
-        except OSError as error:
-            raise InputError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
 
     def observation(self, observation: Observation) -> None:
         self._write(f"facts/{observation.subject}.json", observation.model_dump(mode="json"))
@@ -87,17 +87,30 @@ class EvidenceWriter:
         for service, file in logs.items():
             if file.is_file():
                 name = re.sub(r"[^A-Za-z0-9._-]", "_", service)[:100]
-                (self._folder / "logs" / f"{name}.log").write_bytes(_tail(file, redactor))
+                with _writing(self._folder):
+                    (self._folder / "logs" / f"{name}.log").write_bytes(_tail(file, redactor))
 
     def seal(self, stack: StackRecord, run: RunRecord) -> None:
         self._write("stack.json", stack.model_dump(mode="json"))
         self._write("run.json", run.model_dump(mode="json"))
-        sums = "".join(f"{_sha256(self._folder / name)}  {name}\n" for name in _files(self._folder))
-        (self._folder / SUMS).write_text(sums, encoding="utf-8")
+        with _writing(self._folder):
+            sums = "".join(f"{_sha256(self._folder / name)}  {name}\n" for name in _files(self._folder))
+            (self._folder / SUMS).write_text(sums, encoding="utf-8")
 
     def _write(self, name: str, content: object) -> None:
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        (self._folder / name).write_text(text + "\n", encoding="utf-8")
+        with _writing(self._folder):
+            (self._folder / name).write_text(text + "\n", encoding="utf-8")
+
+
+def check_folder(folder: Path) -> None:
+    """
+    Raises:
+        InputError: ``folder`` holds files that are no evidence of the kit.
+    """
+    for name in _files(folder) if folder.is_dir() else ():
+        if not _OURS.fullmatch(name):
+            raise InputError(f"{folder}: holds {name}, which is no evidence of the kit; name another --report-dir")
 
 
 class Evidence:
@@ -113,6 +126,7 @@ class Evidence:
         self.stack = _read(folder / "stack.json", StackRecord)
         self.run = _read(folder / "run.json", RunRecord)
         self.observations = {file.stem: _read(file, Observation) for file in sorted((folder / "facts").glob("*.json"))}
+        self.logs = {file.stem: file for file in sorted((folder / "logs").glob("*.log"))}
         for subject, observation in self.observations.items():
             if observation.subject != subject:
                 raise InputError(f"{folder}/facts/{subject}.json: speaks of {observation.subject}")
@@ -141,6 +155,14 @@ def verify(folder: Path) -> None:
             raise InputError(f"{folder}: {name} is not in {SUMS}")
         if (folder / name).is_symlink() or _sha256(folder / name) != listed[name]:
             raise InputError(f"{folder}: {name} was changed after it was recorded")
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
 
 
 def _files(folder: Path) -> list[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import Path
 
 from conformance.catalogue import LANGS, Catalogue, Guarantee
 from conformance.observe.facts import Facts, Observation, ObservationStatus, Observer
 from conformance.stacks.base import Capability
+from conformance.text import clean, describe, fill
 from conformance.verdict.checks import PARAMETERS, Check
 from conformance.verdict.model import Localised
 from conformance.verdict.parameters import Parameters
-from conformance.text import clean, fill
 from conformance.verdict.words import Broken, CannotTell, Status
 
 NOTHING = Localised(es="", en="")
@@ -87,15 +85,27 @@ class Judge:
             return self.conclude(id_, error)
         return self.conclude(id_, None)
 
+    def judge_all(self, ids: Iterable[str]) -> dict[str, Judgment]:
+        """The judgments of ``ids`` and of all that they require."""
+        for id_ in ids:
+            self.judge(id_)
+        return self.judgments
+
+    def subjects(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """What must be observed to judge ``ids`` and all that they require."""
+        wanted: dict[str, None] = {}
+        for id_ in sorted(self._catalogue.closure(ids)):
+            if id_ in self._checks and self._out_of_reach(self._catalogue[id_]) is None:
+                wanted.update(dict.fromkeys(self._checks[id_].subjects))
+        return tuple(wanted)
+
     def foresee(self, id_: str) -> Judgment | None:
         """The judgment if it is settled before the check runs; waits for the observations that the check needs."""
         guarantee = self._catalogue[id_]
         check = self._checks.get(id_)
-        if not guarantee.needs.met_by(self._capabilities):
-            offered = ", ".join(sorted(self._capabilities)) or "nothing"
-            return self._settle(id_, Status.UNOBSERVABLE, f"needs {guarantee.needs}; this stack offers {offered}")
-        if guarantee.subject == "pipeline" and not self._own_pipeline:
-            return self._settle(id_, Status.UNOBSERVABLE, NO_PIPELINE)
+        out_of_reach = self._out_of_reach(guarantee)
+        if out_of_reach is not None:
+            return self._settle(id_, Status.UNOBSERVABLE, out_of_reach)
         if check is None:
             return self._settle(id_, Status.ERROR, NO_JUDGMENT)
         roots = self._broken_roots(guarantee)
@@ -133,6 +143,14 @@ class Judge:
             case _:
                 return self._settle(id_, Status.ERROR, describe(error), on=on)
 
+    def _out_of_reach(self, guarantee: Guarantee) -> str | None:
+        """Why nobody could observe it here, whatever happens."""
+        if not guarantee.needs.met_by(self._capabilities):
+            return f"needs {guarantee.needs}; this stack offers {', '.join(sorted(self._capabilities)) or 'nothing'}"
+        if guarantee.subject == "pipeline" and not self._own_pipeline:
+            return NO_PIPELINE
+        return None
+
     def _broken_roots(self, guarantee: Guarantee) -> tuple[str, ...]:
         """The failed guarantees behind those required ones that do not hold."""
         roots: dict[str, None] = {}
@@ -162,32 +180,6 @@ class Judge:
         return judgment
 
 
-def judge_all(
-    ids: Iterable[str],
-    catalogue: Catalogue,
-    checks: Mapping[str, Check],
-    observers: Mapping[str, Observer],
-    observations: Mapping[str, Observation],
-    *,
-    capabilities: AbstractSet[Capability],
-    parameters: Parameters,
-    own_pipeline: bool,
-) -> dict[str, Judgment]:
-    """Judge ``ids`` (and what they require) on facts that are all there."""
-    judge = Judge(
-        catalogue,
-        checks,
-        observers,
-        observation=lambda subject: observations.get(subject) or absent(subject),
-        capabilities=capabilities,
-        parameters=parameters,
-        own_pipeline=own_pipeline,
-    )
-    for id_ in catalogue.ordered(catalogue.closure(ids)):
-        judge.judge(id_)
-    return judge.judgments
-
-
 def diagnosis(guarantee: Guarantee, broken: Broken) -> tuple[Localised, Localised]:
     """What was expected, and the remedy: it begins with the hint that the check chose.
 
@@ -212,10 +204,3 @@ def diagnosis(guarantee: Guarantee, broken: Broken) -> tuple[Localised, Localise
 def absent(subject: str, reason: str = "was not observed") -> Observation:
     """The observation of a subject that nobody observed."""
     return Observation(subject=subject, status=ObservationStatus.ERROR, reason=reason)
-
-
-def describe(error: BaseException) -> str:
-    """An unexpected exception in one line, with the place that raised it (file name only)."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LAYERS = ("bronze", "silver", "gold")
 
 
 class Parameters(BaseModel):
@@ -29,3 +33,9 @@ class Parameters(BaseModel):
     scrape_roles: tuple[str, ...] = Field(
         default=("dask_scheduler",), description="PRM-03: roles that Prometheus watches"
     )
+
+    @model_validator(mode="after")
+    def names_every_layer(self) -> Self:
+        if sorted(self.layers) != sorted(LAYERS) or not all(self.layers.values()):
+            raise ValueError(f"layers must name the schemas of {', '.join(LAYERS)}, and of no other")
+        return self

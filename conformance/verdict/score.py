@@ -48,7 +48,7 @@ def verdict_of(
     seed: int,
 ) -> Verdict:
     """The verdict on ``judgments`` (all of them guarantees of ``profile``), in the order of the catalogue."""
-    results = tuple(_result(catalogue[id_], judgments[id_], profile) for id_ in catalogue if id_ in judgments)
+    results = tuple(result_of(catalogue[id_], judgments[id_], profile) for id_ in catalogue if id_ in judgments)
     counts = Counter(result.status for result in results)
     return Verdict(
         schema=SCHEMA_ID,
@@ -102,7 +102,8 @@ def exit_code(verdict: Verdict, *, interrupted: bool = False) -> int:
     return HOLDS
 
 
-def _result(guarantee: Guarantee, judgment: Judgment, profile: Profile) -> Result:
+def result_of(guarantee: Guarantee, judgment: Judgment, profile: Profile) -> Result:
+    """The line of one guarantee in the verdict."""
     points = profile.points(guarantee.id)
     return Result(
         id=guarantee.id,

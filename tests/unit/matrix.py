@@ -15,7 +15,7 @@ from conformance.kit import Kit
 from conformance.observe.facts import Observation, ObservationStatus
 from conformance.profile import Profile, load_profile
 from conformance.stacks.base import Capability
-from conformance.verdict.judge import Judgment, judge_all
+from conformance.verdict.judge import Judge, Judgment, absent
 from conformance.verdict.words import Status
 
 
@@ -81,10 +81,16 @@ class Baseline:
                 status=ObservationStatus.OBSERVED,
                 facts=merge_patch(before.facts if before else None, change),
             )
-        return judge_all(
-            profile.ids, self.kit.catalogue, self.kit.checks, self.kit.observers, observations,
-            capabilities=self.capabilities, parameters=profile.parameters, own_pipeline=True,
-        )  # fmt: skip
+        judge = Judge(
+            self.kit.catalogue,
+            self.kit.checks,
+            self.kit.observers,
+            observation=lambda subject: observations.get(subject) or absent(subject),
+            capabilities=self.capabilities,
+            parameters=profile.parameters,
+            own_pipeline=True,
+        )
+        return judge.judge_all(profile.ids)
 
     def profile(self, name: str) -> Profile:
         return load_profile(name, self.kit.catalogue, self.kit.profiles)

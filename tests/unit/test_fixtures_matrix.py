@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from matrix import Baseline, Case, cases, merge_patch
+from teakit import KIT as TEA
 
 from conformance.kit import Kit
-from conformance.observe.facts import Facts, Observer
 from conformance.profile import load_profile
-from conformance.verdict.checks import Check
-from conformance.verdict.words import Status, cannot_tell, guarantee, holds
+from conformance.verdict.words import Status
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 BREACHES, VARIANTS = cases(FIXTURES / "breaches"), cases(FIXTURES / "variants")
@@ -66,70 +65,18 @@ def test_every_check_judges_a_guarantee_on_known_subjects() -> None:
         assert set(check.subjects) <= set(KIT.observers), check.guarantee
 
 
-# The harness itself, on a kit of three promises.
-
-
-class TeapotFacts(Facts):
-    tea: int
-    lid: str | None = None
-
-
-def _wet(teapot: TeapotFacts) -> None:
-    holds(teapot.tea > 0, observed=f"tea: {teapot.tea}", hint="dry" if teapot.tea == 0 else None, pot="the big one")
-
-
-def _closed(teapot: TeapotFacts) -> None:
-    if teapot.lid == "":
-        cannot_tell("no word about the lid")
-    holds(teapot.lid, observed=f"lid: {teapot.lid}")
-
-
-def _hot(teapot: TeapotFacts) -> None:
-    holds(teapot.tea != 13, observed="13")
-
-
-GUARANTEE = """
-[TEA-0{number}]
-plane = "data"
-needs = "endpoints"
-requires = {requires}
-subject = "platform"
-guide = "bloque-1"
-[TEA-0{number}.es]
-title = "Promesa" ; why = "Importa" ; wrong = "Mal" ; right = "Bien" ; expected = "té" ; remedy = "{es}"
-[TEA-0{number}.en]
-title = "Promise" ; why = "It matters" ; wrong = "Wrong" ; right = "Right" ; expected = "tea" ; remedy = "{en}"
-"""
-HINTS = '[TEA-01.es.hints]\ndry = "Está seca."\n[TEA-01.en.hints]\ndry = "It is dry."\n'
+# The harness itself, on the promises of the tea kit.
 
 
 @pytest.fixture
 def tea(tmp_path: Path) -> Baseline:
-    text = (
-        GUARANTEE.format(number=1, requires="[]", es="Llene {pot}", en="Fill {pot}")
-        + HINTS
-        + GUARANTEE.format(number=2, requires='["TEA-01"]', es="Tape", en="Close")
-        + GUARANTEE.format(number=3, requires="[]", es="{nobody}", en="{nobody}")
-    ).replace(" ; ", "\n")
-    (tmp_path / "tea.toml").write_text(text, encoding="utf-8")
-    profiles = tmp_path / "profiles"
-    profiles.mkdir()
-    (profiles / "reference.toml").write_text(
-        'name = "reference"\nversion = "1"\n[required]\nTEA-01 = 1\nTEA-02 = 1\nTEA-03 = 1\n', encoding="utf-8"
-    )
     evidence = tmp_path / "evidence"
     (evidence / "facts").mkdir(parents=True)
     (evidence / "stack.json").write_text('{"capabilities": ["endpoints"]}', encoding="utf-8")
-    observation = {"subject": "teapot", "status": "observed", "facts": {"tea": 2, "lid": "on"}}
-    (evidence / "facts" / "teapot.json").write_text(json.dumps(observation), encoding="utf-8")
-    checks = [Check.of(guarantee(id_)(f)) for id_, f in (("TEA-01", _wet), ("TEA-02", _closed), ("TEA-03", _hot))]
-    kit = Kit(
-        guarantees=tmp_path,
-        profiles=profiles,
-        observers={"teapot": Observer("teapot", TeapotFacts, lambda stack, probe: TeapotFacts(tea=0))},
-        load_checks=lambda: {check.guarantee: check for check in checks},
-    )
-    return Baseline.load(kit, evidence)
+    for subject, facts in {"teapot": {"tea": 2, "lid": "on"}, "stove": {"degrees": 90}}.items():
+        observation = {"subject": subject, "status": "observed", "facts": facts}
+        (evidence / "facts" / f"{subject}.json").write_text(json.dumps(observation), encoding="utf-8")
+    return Baseline.load(TEA, evidence)
 
 
 @pytest.fixture
@@ -145,28 +92,30 @@ def case(tmp_path: Path) -> Callable[[str, object], Case]:
 
 
 def test_a_breach_that_says_all(tea: Baseline, case: Callable[[str, object], Case]) -> None:
-    expect = (
-        'fails = ["TEA-01"]\nblocked = ["TEA-02"]\nsays = ["TEA: 0", "it is dry", "Llene the big one", "fill THE BIG"]'
-    )
+    expect = """
+        fails = ["E2E-01"]
+        blocked = ["E2E-02", "E2E-08"]
+        says = ["TEA: 0", "the pot is dry", "Llene the big one", "fill THE BIG"]
+    """
     assert list(tea.breach_faults(case(expect, {"teapot": {"tea": 0}}))) == []
 
 
 @pytest.mark.parametrize(
     ("expect", "patch", "fault"),
     [
-        ('fails = ["TEA-01"]', {"teapot": {"tea": 0}}, "TEA-02 is blocked and is not in `blocked`"),
-        ('fails = ["TEA-01"]\nblocked = ["TEA-02"]\nsays = ["wine"]', {"teapot": {"tea": 0}}, "does not say 'wine'"),
-        ('fails = ["TEA-02"]', {"teapot": {"tea": 1}}, "TEA-02 should fail: pass"),
-        ('fails = ["TEA-09"]', {"teapot": {"tea": 1}}, "TEA-09 should fail: not judged"),
+        ('fails = ["E2E-01"]', {"teapot": {"tea": 0}}, "E2E-02 is blocked and is not in `blocked`"),
+        ('fails = ["E2E-01"]\nsays = ["wine"]', {"teapot": {"tea": 0}}, "the diagnosis does not say 'wine'"),
+        ('fails = ["E2E-02"]', {"teapot": {"tea": 1}}, "E2E-02 should fail: pass"),
+        ('fails = ["E2E-77"]', {"teapot": {"tea": 1}}, "E2E-77 should fail: not judged"),
+        ('fails = ["E2E-01"]', {"teapot": {"lid": None}}, "E2E-02 fails and should not: lid: None"),
         (
-            'fails = ["TEA-01"]\nblocked = ["TEA-02"]',
-            {"teapot": {"tea": 1, "lid": None}},
-            "TEA-02 fails and should not",
+            'fails = ["E2E-09"]\nprofile = "everything"',
+            {"teapot": {"tea": 13}},
+            "E2E-09 should fail: error: no hint 'no such hint'; observed: 13",
         ),
-        ('fails = ["TEA-03"]', {"teapot": {"tea": 13}}, "TEA-03: error: no value for {nobody}; observed: 13"),
-        ('fails = ["TEA-01"]', {"teapot": {"tea": "lots"}}, "TEA-01: error: ValidationError"),
+        ('fails = ["E2E-01"]', {"teapot": {"tea": "lots"}}, "E2E-01: error: ValidationError"),
         ("fails = []", {}, "a breach must fail something"),
-        ('fails = ["TEA-01"]\nblocked = ["TEA-08"]', {"teapot": {"tea": 0}}, "TEA-08 is no guarantee of the profile"),
+        ('fails = ["E2E-01"]\nblocked = ["E2E-77"]', {"teapot": {"tea": 0}}, "E2E-77 is no guarantee of the profile"),
     ],
 )
 def test_what_is_wrong_with_a_breach_is_said(
@@ -178,10 +127,10 @@ def test_what_is_wrong_with_a_breach_is_said(
 @pytest.mark.parametrize(
     ("expect", "patch", "fault"),
     [
-        ('covers = ["TEA-01"]', {"teapot": {"tea": 0}}, "TEA-01 is fail: tea: 0"),
-        ('covers = ["TEA-01"]', {"teapot": {"tea": 0}}, "TEA-02 is blocked"),
-        ('covers = ["TEA-02"]', {"teapot": {"lid": ""}}, "TEA-02 does not pass: no word about the lid"),
-        ('covers = ["TEA-09"]', {}, "TEA-09 does not pass: not in the profile"),
+        ('covers = ["E2E-01"]', {"teapot": {"tea": 0}}, "E2E-01 is fail: tea: 0"),
+        ('covers = ["E2E-01"]', {"teapot": {"tea": 0}}, "E2E-02 is blocked"),
+        ('covers = ["E2E-02"]', {"teapot": {"lid": "?"}}, "E2E-02 does not pass: no word about the lid"),
+        ('covers = ["E2E-77"]', {}, "E2E-77 does not pass: not in the profile"),
         ("covers = []", {}, "a variant must cover something"),
     ],
 )
@@ -192,7 +141,15 @@ def test_what_is_wrong_with_a_variant_is_said(
 
 
 def test_a_variant_that_is_spared(tea: Baseline, case: Callable[[str, object], Case]) -> None:
-    assert list(tea.variant_faults(case('covers = ["TEA-01", "TEA-02"]', {"teapot": {"tea": 7, "lid": "glass"}}))) == []
+    assert list(tea.variant_faults(case('covers = ["E2E-01", "E2E-02"]', {"teapot": {"tea": 7, "lid": "glass"}}))) == []
+
+
+def test_a_patch_makes_facts_of_a_subject_that_was_not_observed(
+    tea: Baseline, case: Callable[[str, object], Case]
+) -> None:
+    unseen = Baseline(tea.kit, {}, tea.capabilities)
+    assert unseen.judge({}, unseen.profile("reference"))["E2E-05"].status is Status.ERROR
+    assert unseen.judge({"stove": {"degrees": 61}}, unseen.profile("reference"))["E2E-05"].status is Status.PASS
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,259 @@
+"""The command line: ``conformance check | list | explain | regrade``.
+
+Exit codes: 0 all that is required holds, 1 something does not, 2 usage, input or environment (one line on stderr),
+3 the verdict is incomplete.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from conformance.catalogue import LANGS, Guarantee
+from conformance.inputs import InputError, one_line
+from conformance.isolation import Ended, run_judge
+from conformance.kit import VERSION, Kit
+from conformance.plan import EVIDENCE, STACKS, Options, plan
+from conformance.profile import Profile, load_profile, named_profiles
+from conformance.report import terminal
+from conformance.report.files import REPORT, VERDICT
+from conformance.run import start
+from conformance.stacks.base import StackError
+from conformance.verdict.model import Verdict
+from conformance.verdict.score import ENVIRONMENT, INCOMPLETE, exit_code
+
+USAGE = 4  # what pytest ends with when it cannot use its arguments
+PATH = click.Path(path_type=Path)
+lang_option = click.option("--lang", type=click.Choice(LANGS), default="es", show_default=True, help="Language.")
+
+
+class PytestArguments(click.Command):
+    """A command that leaves everything after ``--`` to pytest."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own, rest = args, list[str]()
+        if "--" in args:
+            at = args.index("--")
+            own, rest = args[:at], args[at + 1 :]
+        ctx.meta["pytest"] = rest
+        return super().parse_args(ctx, own)
+
+
+def _finite(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise click.BadParameter("must be a positive number of seconds")
+    return value
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="conformance")
+def cli() -> None:
+    """Prove that a PQRS lakehouse keeps the promises of its architecture."""
+
+
+@cli.command(cls=PytestArguments)
+@click.argument("path", required=False, type=PATH)
+@click.option("--stack", type=click.Choice(STACKS), default="auto", show_default=True, help="Where it runs.")
+@click.option("--profile", metavar="NAME|FILE", help="Which guarantees count, and for how much.")
+@click.option("--static", is_flag=True, help="Only what needs no running service; this is no grade.")
+@click.option("--only", multiple=True, metavar="ID|FAMILY", help="Only this, and what it requires (repeatable).")
+@click.option("--env-file", type=PATH, help="Environment of the deployment: its ports and credentials.")
+@click.option("--compose-file", type=PATH, help="Not in this version.")
+@click.option("--evidence", type=PATH, help="What a recorded stack is made of.")
+@click.option("--report-dir", type=PATH, default=Path("reports"), show_default=True, help="Where everything goes.")
+@lang_option
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Of the generated PQRS.")
+@click.option("--keep", is_flag=True, help="Keep the deployment's files for a look.")
+@click.option("--timeout", type=float, callback=_finite, help="Seconds a service or an observer may take.")
+@click.option("--trust", is_flag=True, help="Not in this version.")
+@click.pass_context
+def check(ctx: click.Context, /, compose_file: Path | None, trust: bool, lang: str, **given: Any) -> None:
+    """Check the repository at PATH (left out: the reference), and write verdict, reports and evidence.
+
+    Arguments after -- go to pytest, whose output is then shown.
+    """
+    for option, value in (("--compose-file", compose_file), ("--trust", trust)):
+        if value:
+            raise InputError(f"{option}: this version cannot check a Compose stack yet")
+    options = Options(**{**given, "only": tuple(given["only"])}, lang=lang)
+    plan(Kit(), options)
+    before = _written(options.report_dir / VERDICT)
+    ended = run_judge(_plugin_options(options), ctx.meta["pytest"])
+    if _written(options.report_dir / VERDICT) != before:
+        _show(_read_verdict(options.report_dir), options)
+        ctx.exit(ended.code)
+    ctx.exit(_without_verdict(ended))
+
+
+@cli.command()
+@click.argument("source", type=PATH)
+@click.option("--profile", metavar="NAME|FILE", help="Another profile than the one it was judged by.")
+@click.option("--report-dir", type=PATH, help="Where the reports go; left out: beside the evidence.")
+@lang_option
+@click.pass_context
+def regrade(ctx: click.Context, source: Path, profile: str | None, report_dir: Path | None, lang: str) -> None:
+    """Give the verdict again from recorded evidence: SOURCE is a report folder, or the evidence in it."""
+    evidence = source / EVIDENCE if (source / EVIDENCE).is_dir() else source
+    if not evidence.is_dir():
+        raise InputError(f"no such folder: {source}")
+    if report_dir is None:
+        report_dir = evidence.parent if evidence.resolve().name == EVIDENCE else Path("reports")
+    options = Options(stack="recorded", evidence=evidence, profile=profile, report_dir=report_dir, lang=lang)
+    kit = Kit()
+    planned = plan(kit, options)
+    verdict = start(kit, planned).finish(only=planned.only, interrupted=False)
+    _show(verdict, options)
+    interrupted = planned.recorded is not None and planned.recorded.run.interrupted
+    ctx.exit(exit_code(verdict, interrupted=interrupted))
+
+
+@cli.command()
+@click.argument("guarantee", metavar="ID")
+@lang_option
+def explain(guarantee: str, lang: str) -> None:
+    """Say what a guarantee promises, why, and what to do when it does not hold."""
+    kit = Kit()
+    ids = kit.catalogue.named(guarantee)
+    for id_ in sorted(ids):
+        click.echo(_explanation(kit, kit.catalogue[id_], lang))
+
+
+@cli.command(name="list")
+@click.option("--profile", metavar="NAME|FILE", help="Only the guarantees of this profile, with their points.")
+@lang_option
+def list_(profile: str | None, lang: str) -> None:
+    """List the guarantees: ● required, ○ recommended, – left out."""
+    kit = Kit()
+    profiles = [load_profile(name, kit.catalogue) for name in ([profile] if profile else named_profiles())]
+    header = ("ID", *(one.name for one in profiles), WORDS[lang]["title"])
+    rows = [
+        (id_, *(_mark(one, id_, points=bool(profile)) for one in profiles), one_line(guarantee.wording(lang).title))
+        for id_, guarantee in kit.catalogue.items()
+        if not profile or id_ in profiles[0]
+    ]
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    for row in (header, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+WORDS = {
+    "es": {
+        "title": "Garantía", "why": "Por qué", "wrong": "Mal", "right": "Bien", "remedy": "Qué hacer",
+        "requires": "Requiere", "needs": "Necesita ver", "profiles": "Perfiles", "required": "obligatoria",
+        "recommended": "recomendada", "points": "puntos", "plane": "Plano", "guide": "Guía", "nothing": "nada",
+    },
+    "en": {
+        "title": "Guarantee", "why": "Why", "wrong": "Wrong", "right": "Right", "remedy": "What to do",
+        "requires": "Requires", "needs": "Needs to see", "profiles": "Profiles", "required": "required",
+        "recommended": "recommended", "points": "points", "plane": "Plane", "guide": "Guide", "nothing": "nothing",
+    },
+}  # fmt: skip
+
+
+def _explanation(kit: Kit, guarantee: Guarantee, lang: str) -> str:
+    say, wording = WORDS[lang], guarantee.wording(lang)
+    places = []
+    for name in named_profiles(kit.profiles):
+        profile = load_profile(name, kit.catalogue, kit.profiles)
+        if guarantee.id in profile:
+            place = "required" if guarantee.id in profile.required else "recommended"
+            places.append(f"{name} ({say[place]}, {profile.points(guarantee.id):g} {say['points']})")
+    parts = {
+        "why": wording.why,
+        "wrong": wording.wrong,
+        "right": wording.right,
+        "remedy": "\n".join([wording.remedy, *wording.hints.values()]),
+        "requires": ", ".join(guarantee.requires) or say["nothing"],
+        "needs": str(guarantee.needs),
+        "plane": guarantee.plane.value,
+        "guide": guarantee.guide,
+        "profiles": ", ".join(places) or say["nothing"],
+    }
+    lines = [f"{guarantee.id}  {wording.title}"]
+    for name, text in parts.items():
+        lines += ["", f"{say[name]}:", *(f"  {line}" for line in text.splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+def _mark(profile: Profile, id_: str, *, points: bool) -> str:
+    mark = "●" if id_ in profile.required else "○" if id_ in profile.recommended else "–"
+    return f"{mark} {profile.points(id_):g}" if points else mark
+
+
+def _plugin_options(options: Options) -> list[str]:
+    """``options`` as the plugin takes them in another working directory."""
+    profile = options.profile
+    if profile is not None and profile not in named_profiles():
+        profile = str(Path(profile).absolute())
+    values = {
+        "stack": options.stack,
+        "path": options.path and options.path.absolute(),
+        "profile": profile,
+        "env-file": options.env_file and options.env_file.absolute(),
+        "evidence": options.evidence and options.evidence.absolute(),
+        "report-dir": options.report_dir.absolute(),
+        "lang": options.lang,
+        "seed": options.seed,
+        "timeout": options.timeout,
+    }
+    return [
+        *(f"--conformance-{name}={value}" for name, value in values.items() if value is not None),
+        *(f"--conformance-only={word}" for word in options.only),
+        *(["--conformance-static"] if options.static else []),
+        *(["--conformance-keep"] if options.keep else []),
+    ]
+
+
+def _written(file: Path) -> int | None:
+    """When a file was written; None: it is not there."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _read_verdict(folder: Path) -> Verdict:
+    return Verdict.model_validate_json((folder / VERDICT).read_text(encoding="utf-8"))
+
+
+def _show(verdict: Verdict, options: Options) -> None:
+    click.echo(terminal.render(verdict, options.lang, str(options.report_dir / REPORT)))
+
+
+def _without_verdict(ended: Ended) -> int:
+    """The judge came to none: it was interrupted early, or has said on stderr what was wrong, or is broken."""
+    if ended.interrupted:
+        click.echo("conformance: interrupted before anything was judged", err=True)
+        return INCOMPLETE
+    if ended.code in (0, ENVIRONMENT):
+        return ended.code
+    if ended.code == USAGE:
+        return ENVIRONMENT
+    click.echo(f"{ended.said}\nconformance: the judge ended with {ended.code} and without a verdict", err=True)
+    return INCOMPLETE
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = ENVIRONMENT
+    except (InputError, StackError) as error:
+        click.echo(f"conformance: {one_line(error)}", err=True)
+        code = ENVIRONMENT
+    except click.ClickException as error:
+        click.echo(f"conformance: {one_line(error.format_message())}", err=True)
+        code = ENVIRONMENT
+    except (click.Abort, KeyboardInterrupt):
+        code = INCOMPLETE
+    except BrokenPipeError:  # the reader of the list has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)

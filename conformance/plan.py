@@ -1,0 +1,136 @@
+"""What was asked for, and whether it can be done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.inputs import InputError
+from conformance.kit import Kit
+from conformance.profile import Profile, load_profile
+from conformance.report import files
+from conformance.stacks.opening import NOT_YET
+from conformance.verdict.bundle import Evidence, check_folder
+from conformance.verdict.model import Subject
+
+EVIDENCE = "evidence"
+STACKS = ("auto", "compose", "embedded", "attached", "recorded")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    stack: str = "auto"
+    path: Path | None = None  # the repository; None: the reference
+    profile: str | None = None  # None: the one for that repository, or that the evidence was judged by
+    only: tuple[str, ...] = ()
+    static: bool = False
+    env_file: Path | None = None
+    evidence: Path | None = None  # for a recorded stack
+    report_dir: Path = Path("reports")
+    lang: str = "es"
+    seed: int = 7
+    keep: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for, found to be possible."""
+
+    options: Options
+    profile: Profile
+    only: frozenset[str]  # the guarantees that the run is limited to, with those that they require; empty: all
+    subject: Subject
+    recorded: Evidence | None
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The guarantees that the run is about."""
+        return self.only or self.profile.ids
+
+
+def plan(kit: Kit, options: Options) -> Plan:
+    """
+    Raises:
+        InputError: what was asked for cannot be done; nothing has been touched.
+    """
+    recorded, source = None, None
+    if options.stack not in STACKS:
+        raise InputError(f"unknown stack: {options.stack} (known: {', '.join(STACKS)})")
+    if options.stack == "recorded":
+        if options.evidence is None:
+            raise InputError("--stack recorded needs --evidence DIR")
+        recorded = Evidence(options.evidence)
+    else:
+        source = _repository(kit, options)
+    if recorded and options.profile is None:
+        profile = recorded.run.profile
+        for fault in profile.faults(kit.catalogue):
+            raise InputError(f"{recorded.folder}/run.json: profile.{fault}")
+    else:
+        default = "reference" if source is None or _is_reference(kit, source) else "clase-4h"
+        profile = load_profile(options.profile or default, kit.catalogue, kit.profiles)
+    only = _selected(kit, profile, options.only)
+    if recorded and recorded.run.only and not options.only:
+        only = frozenset(recorded.run.only) & profile.ids
+    if options.env_file is not None and not options.env_file.is_file():
+        raise InputError(f"--env-file: no such file: {options.env_file}")
+    if not (recorded and recorded.folder.resolve() == (options.report_dir / EVIDENCE).resolve()):
+        check_folder(options.report_dir / EVIDENCE)
+    files.check_folder(options.report_dir)
+    subject = recorded.stack.subject if recorded else _subject(kit, options.path, source)
+    return Plan(options, profile, only, subject, recorded)
+
+
+def _repository(kit: Kit, options: Options) -> Path:
+    """The root of what is to be checked, if this version can check it as asked."""
+    if options.path is not None and not options.path.exists():
+        raise InputError(f"no such path: {options.path}")
+    if options.path is not None and not options.path.is_dir():
+        raise InputError(f"not a folder: {options.path}")
+    source = options.path or kit.reference()
+    if options.static:
+        return source
+    if options.stack in NOT_YET:
+        raise InputError(NOT_YET[options.stack])
+    if not _is_reference(kit, source):
+        raise InputError(f"{source}: {NOT_YET['compose']}, or --static for what needs no running service")
+    return source
+
+
+def _is_reference(kit: Kit, source: Path) -> bool:
+    return source.resolve() == kit.reference().resolve()
+
+
+def _selected(kit: Kit, profile: Profile, asked: tuple[str, ...]) -> frozenset[str]:
+    chosen: set[str] = set()
+    for word in asked:
+        ids = kit.catalogue.named(word) & profile.ids
+        if not ids:
+            raise InputError(f"--only {word}: not in the profile {profile.name}")
+        chosen |= ids
+    return kit.catalogue.closure(chosen)
+
+
+def _subject(kit: Kit, path: Path | None, source: Path | None) -> Subject:
+    root = source or kit.reference()
+    if path is None or _is_reference(kit, root):
+        return Subject(name="reference", source="reference", commit=_commit(root))
+    return Subject(name=root.resolve().name, source=str(path), commit=_commit(root))
+
+
+def _commit(root: Path) -> str | None:
+    """The commit that ``root`` is a checkout of. Git runs no program of the repository for this."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--show-toplevel", "HEAD"],
+            capture_output=True, text=True, timeout=10, check=True, env={"PATH": os.environ.get("PATH", os.defpath)},
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    top, commit = answer.stdout.splitlines()
+    return commit if Path(top).resolve() == root.resolve() else None
