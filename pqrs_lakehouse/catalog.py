@@ -282,8 +282,9 @@ _RUNS: LiteralString = """
     SELECT run_id, status, as_of, started_at, finished_at, error FROM meta.etl_run ORDER BY started_at DESC LIMIT %s
 """
 _LAYERS: LiteralString = """
-    SELECT layer, name, direction, rows, bytes, version FROM meta.run_dataset WHERE run_id = %s
-    ORDER BY array_position(ARRAY['raw', 'bronze', 'silver', 'gold', 'warehouse'], layer), direction, name
+    SELECT layer, name, rows, bytes, version FROM meta.run_dataset
+    WHERE run_id = %s AND (direction = 'WRITTEN' OR layer = 'raw')
+    ORDER BY array_position(ARRAY['raw', 'bronze', 'silver', 'gold', 'warehouse'], layer), name
 """
 _QUALITY: LiteralString = """
     SELECT layer, check_name, status, observed, expected FROM meta.data_quality WHERE run_id = %s
@@ -297,7 +298,7 @@ def runs(settings: Settings, limit: int = 20) -> list[dict[str, Any]]:
 
 
 def datasets_of(settings: Settings, run_id: str) -> list[dict[str, Any]]:
-    """What the run read and wrote, by layer."""
+    """What was delivered to the run and what it wrote, by layer."""
     return _rows(settings, _LAYERS, run_id)
 
 

@@ -121,7 +121,7 @@ def run_pipeline(
     """
     run = open_run(settings, run_id, as_of)
     with catalogued(settings, run_id), dask_client(settings) as client:
-        stages = tuple(stage(settings, run, client, progress) for stage in STAGES)
+        stages = tuple(stage(settings, run, client, progress) for stage in STAGES.values())
     return RunReport(run_id, run.as_of, stages)
 
 
@@ -537,8 +537,8 @@ def _pieces(lake: Lake, files: dict[str, Sequence[DataFile]], table: str) -> Ite
         yield lake.scan_files(table, [file]).collect()
 
 
-STAGES: Final = (to_bronze, to_silver, to_gold, to_warehouse)
-"""In their order."""
+STAGES: Final = {"bronze": to_bronze, "silver": to_silver, "gold": to_gold, "warehouse": to_warehouse}
+"""By layer, in their order."""
 
 
 # What the stages share
@@ -547,8 +547,12 @@ STAGES: Final = (to_bronze, to_silver, to_gold, to_warehouse)
 def _fan_out(
     client: Client, task: Callable[..., T], calls: Sequence[tuple[Any, ...]], stage: str, progress: Progress | None
 ) -> list[T]:
-    """Run the task on the workers once for each call; the results in the order of the calls. One failure ends all."""
-    from distributed import as_completed
+    """Run the task on the workers once for each call; the results in the order of the calls. One failure ends all.
+
+    Raises:
+        PipelineError: the workers die of it, or the scheduler went away; besides, whatever the task raises.
+    """
+    from distributed import CancelledError, KilledWorker, as_completed
 
     futures = [client.submit(task, *call, pure=False, retries=RETRIES) for call in calls]
     try:
@@ -557,6 +561,10 @@ def _fan_out(
             if progress:
                 progress(stage, done, len(futures))
         return [future.result() for future in futures]
+    except KilledWorker as error:
+        raise PipelineError(f"{stage}: a task ends its workers, out of memory perhaps: {error}") from error
+    except CancelledError as error:
+        raise PipelineError(f"{stage}: the Dask scheduler was lost") from error
     finally:
         client.cancel(futures)
 
