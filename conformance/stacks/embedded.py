@@ -359,3 +359,10 @@ class EmbeddedStack(Stack):
             yield access
         finally:
             self._processes.end([child])
+
+
+def reference_root() -> Path:
+    """Where the reference's own repository is: what this stack runs when nothing else is named."""
+    from pqrs_lakehouse.reference import root
+
+    return root()
