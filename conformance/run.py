@@ -45,6 +45,7 @@ def verdict_on(kit: Kit, stack: StackRecord, run: RunRecord, observations: Mappi
         kit.observers,
         observation=lambda subject: observations.get(subject) or absent(subject, gone),
         capabilities=frozenset(stack.capabilities),
+        roles=stack.roles.keys(),
         parameters=run.profile.parameters,
         own_pipeline=stack.runs_reference,
     )
@@ -102,6 +103,7 @@ class Run(ABC):
             self._kit.observers,
             observation=observation,
             capabilities=stack.capabilities,
+            roles=stack.roles().keys(),
             parameters=self.plan.profile.parameters,
             own_pipeline=stack.runs_reference,
         )
@@ -159,7 +161,7 @@ class LiveRun(Run):
             kit_version=VERSION,
             kind=self._stack.kind,
             capabilities=tuple(sorted(self._stack.capabilities)),
-            roles={role.value: services for role, services in sorted(self._roles.items())},
+            roles=dict(sorted(self._roles.items())),
             stand_ins=self._stack.stand_ins,
             runs_reference=self._stack.runs_reference,
             subject=self.plan.subject,

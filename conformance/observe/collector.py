@@ -19,9 +19,9 @@ from conformance.text import clean, describe
 class Collector:
     """The observations of one run.
 
-    ``keep`` gets every observation as it comes, from the thread that made it (InputError: it cannot be kept). An observer that waits for another's
-    observation does not use up its own time; one that needs longer than ``timeout`` seconds is given up, and what it
-    brings later is dropped.
+    ``keep`` gets every observation as it comes, from the thread that made it (InputError: it cannot be kept). Waiting
+    for another's observation does not use up an observer's time; one that needs longer than ``timeout`` seconds is given
+    up, and what it brings later is dropped.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ class RecordedStack(UnreachableStack):
         *,
         kind: str,
         capabilities: frozenset[Capability],
-        roles: Mapping[str, tuple[str, ...]],
+        roles: Mapping[Role, tuple[str, ...]],
         stand_ins: tuple[str, ...],
         runs_reference: bool,
         logs: Mapping[str, Path],
@@ -29,7 +29,7 @@ class RecordedStack(UnreachableStack):
         self.capabilities = capabilities
         self.stand_ins = stand_ins
         self.runs_reference = runs_reference
-        self._roles = {Role(role): services for role, services in roles.items()}
+        self._roles = dict(roles)
         self._logs = dict(logs)
 
     def roles(self) -> dict[Role, tuple[str, ...]]:

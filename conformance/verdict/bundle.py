@@ -21,7 +21,7 @@ from conformance.inputs import InputError, problem
 from conformance.observe.facts import Observation
 from conformance.observe.redaction import Redactor
 from conformance.profile import Profile
-from conformance.stacks.base import Capability
+from conformance.stacks.base import Capability, Role
 from conformance.verdict.model import Subject
 
 SUMS = "SHA256SUMS"
@@ -40,7 +40,7 @@ class StackRecord(BaseModel):
     kit_version: str
     kind: str
     capabilities: tuple[Capability, ...]
-    roles: dict[str, tuple[str, ...]]
+    roles: dict[Role, tuple[str, ...]]
     stand_ins: tuple[str, ...]
     runs_reference: bool
     subject: Subject

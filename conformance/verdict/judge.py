@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from conformance.catalogue import LANGS, Catalogue, Guarantee
 from conformance.observe.facts import Facts, Observation, ObservationStatus, Observer
-from conformance.stacks.base import Capability
+from conformance.stacks.base import Capability, Role
 from conformance.text import clean, describe, fill
 from conformance.verdict.checks import PARAMETERS, Check
 from conformance.verdict.model import Localised
@@ -18,6 +18,17 @@ from conformance.verdict.words import Broken, CannotTell, Status
 NOTHING = Localised(es="", en="")
 NO_JUDGMENT = "this version of the kit has no judgment for it"
 NO_PIPELINE = "the checked repository declares no pipeline of its own"
+ROLE_OF = {
+    "PGS": Role.POSTGRES,
+    "MED": Role.POSTGRES,
+    "OBJ": Role.OBJECT_STORE,
+    "PRM": Role.PROMETHEUS,
+    "GRF": Role.GRAFANA,
+    "PRF": Role.PREFECT_SERVER,
+    "DSK": Role.DASK_SCHEDULER,
+}
+"""The role that a family of guarantees is about."""
+
 _WITHOUT_FACTS = {
     ObservationStatus.UNOBSERVABLE: Status.UNOBSERVABLE,
     ObservationStatus.ERROR: Status.ERROR,
@@ -55,6 +66,7 @@ class Judge:
         *,
         observation: Callable[[str], Observation],
         capabilities: AbstractSet[Capability],
+        roles: AbstractSet[Role],
         parameters: Parameters,
         own_pipeline: bool,
     ) -> None:
@@ -65,6 +77,7 @@ class Judge:
         self._observers = observers
         self._observation = observation
         self._capabilities = capabilities
+        self._roles = roles
         self._parameters = parameters
         self._own_pipeline = own_pipeline
         self._facts: dict[str, Facts] = {}
@@ -107,6 +120,9 @@ class Judge:
         if out_of_reach is not None:
             return self._settle(id_, Status.UNOBSERVABLE, out_of_reach)
         if check is None:
+            role = ROLE_OF.get(guarantee.family)
+            if role is not None and role not in self._roles:
+                return self._settle(id_, Status.UNOBSERVABLE, f"this stack has no {role}, and {NO_JUDGMENT}")
             return self._settle(id_, Status.ERROR, NO_JUDGMENT)
         roots = self._broken_roots(guarantee)
         if roots:

@@ -14,7 +14,7 @@ from conformance.catalogue import LANGS
 from conformance.kit import Kit
 from conformance.observe.facts import Observation, ObservationStatus
 from conformance.profile import Profile, load_profile
-from conformance.stacks.base import Capability
+from conformance.stacks.base import Capability, Role
 from conformance.verdict.judge import Judge, Judgment, absent
 from conformance.verdict.words import Status
 
@@ -61,6 +61,7 @@ class Baseline:
     kit: Kit
     observations: Mapping[str, Observation]
     capabilities: frozenset[Capability]
+    roles: frozenset[Role]
 
     @classmethod
     def load(cls, kit: Kit, evidence: Path) -> Baseline:
@@ -69,7 +70,9 @@ class Baseline:
             for file in sorted((evidence / "facts").glob("*.json"))
         }
         stack = json.loads((evidence / "stack.json").read_text(encoding="utf-8"))
-        return cls(kit, observations, frozenset(Capability(one) for one in stack["capabilities"]))
+        return cls(
+            kit, observations, frozenset(map(Capability, stack["capabilities"])), frozenset(map(Role, stack["roles"]))
+        )
 
     def judge(self, patch: Mapping[str, Any], profile: Profile) -> dict[str, Judgment]:
         """Every guarantee of ``profile`` on the patched facts. A patched subject is an observed one."""
@@ -87,6 +90,7 @@ class Baseline:
             self.kit.observers,
             observation=lambda subject: observations.get(subject) or absent(subject),
             capabilities=self.capabilities,
+            roles=self.roles,
             parameters=profile.parameters,
             own_pipeline=True,
         )

@@ -72,7 +72,7 @@ def test_every_check_judges_a_guarantee_on_known_subjects() -> None:
 def tea(tmp_path: Path) -> Baseline:
     evidence = tmp_path / "evidence"
     (evidence / "facts").mkdir(parents=True)
-    (evidence / "stack.json").write_text('{"capabilities": ["endpoints"]}', encoding="utf-8")
+    (evidence / "stack.json").write_text('{"capabilities": ["endpoints"], "roles": {}}', encoding="utf-8")
     for subject, facts in {"teapot": {"tea": 2, "lid": "on"}, "stove": {"degrees": 90}}.items():
         observation = {"subject": subject, "status": "observed", "facts": facts}
         (evidence / "facts" / f"{subject}.json").write_text(json.dumps(observation), encoding="utf-8")
@@ -147,7 +147,7 @@ def test_a_variant_that_is_spared(tea: Baseline, case: Callable[[str, object], C
 def test_a_patch_makes_facts_of_a_subject_that_was_not_observed(
     tea: Baseline, case: Callable[[str, object], Case]
 ) -> None:
-    unseen = Baseline(tea.kit, {}, tea.capabilities)
+    unseen = Baseline(tea.kit, {}, tea.capabilities, tea.roles)
     assert unseen.judge({}, unseen.profile("reference"))["E2E-05"].status is Status.ERROR
     assert unseen.judge({"stove": {"degrees": 61}}, unseen.profile("reference"))["E2E-05"].status is Status.PASS
 

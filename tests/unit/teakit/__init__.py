@@ -1,8 +1,8 @@
-"""A kit of nine promises about tea, on a stack that is one text file: for the tests of what surrounds real promises.
+"""A kit of nine promises about tea, on a stack that is one text file: to test what surrounds the real ones.
 
-``TEAKIT`` in the environment (JSON) says how it behaves: ``room`` is a folder in which the stack leaves traces; ``tea``,
-``lid`` and ``note`` are the facts; ``secret`` is to be redacted; ``open``, ``enter``, ``exit``, ``teapot`` and ``stove`` say
-what happens there: ``stack-error``, ``error``, ``unavailable`` or ``hang`` (until the process ends).
+``TEAKIT`` in the environment (JSON) says how it behaves: ``room`` is a folder in which the stack leaves traces;
+``tea``, ``lid`` and ``note`` are the facts; ``secret`` is to be redacted; ``open``, ``enter``, ``exit``, ``teapot`` and
+``stove`` say what happens there: ``stack-error``, ``error``, ``unavailable`` or ``hang`` (until the process ends).
 """
 
 from __future__ import annotations
