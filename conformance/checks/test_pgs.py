@@ -67,13 +67,12 @@ def test_runs_and_data_quality_are_catalogued(postgres: PostgresFacts, params: P
     metadata = tables(Medallion(postgres, params).metadata)
     runs = [name for name, relation in metadata.items() if _records_runs(relation)]
     holds(runs, observed=f"no table of runs among: {_some(metadata)}", hint="no_runs")
-    referring = {
-        name: one for name, one in metadata.items() if any(references(one, run) for run in runs if run != name)
-    }
-    quality = [name for name, relation in referring.items() if _speaks_of(QUALITY, relation.name, *relation.columns)]
+    quality = {name for name, one in metadata.items() if _speaks_of(QUALITY, one.name, *one.columns)}
+    referring = {name for name, one in metadata.items() if any(references(one, run) for run in runs if run != name)}
     if referring and not quality:
         cannot_tell(f"{_some(referring)}: refers to {_some(runs)}, but nothing says that it is about quality")
-    holds(quality, observed=f"runs: {_some(runs)}; no table refers to them", hint="no_quality")
+    observed = f"runs: {_some(runs)}; quality: {_some(quality)}; with a foreign key to runs: {_some(referring)}"
+    holds(quality & referring, observed=observed, hint="no_quality")
 
 
 @guarantee("PGS-06")
@@ -139,7 +138,7 @@ def _script(postgres: PostgresFacts) -> InitScript:
 
 
 def _some(names: Iterable[str]) -> str:
-    names = list(names)
+    names = sorted(names) if isinstance(names, set) else list(names)
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "") or "none"
 
 

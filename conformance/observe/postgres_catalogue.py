@@ -196,7 +196,10 @@ def read(connection: Connection) -> Catalogue:
         for oid, row in sorted(zip(oids, found, strict=True), key=lambda pair: pair[1]["full_name"])
     }
     return Catalogue(
-        schemas={name: Schema(commented=row["commented"], relations=row["relations"]) for name, row in schemas.items()},
+        schemas={
+            name: Schema(commented=row["commented"], relations=row["relations"], of_extensions=row["of_extensions"])
+            for name, row in schemas.items()
+        },
         relations=_with_contents(connection, relations),
         enums={
             row["name"]: tuple(row["labels"])
@@ -295,9 +298,9 @@ def _with_contents(connection: Connection, relations: Mapping[str, Relation]) ->
         try:
             rows = _count(connection, relation)
             values = _values(connection, relation) if _lists_codes(relation, rows) else None
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
-            continue
-        except psycopg.errors.DataError:  # bytes that are no text in the database's encoding
+        except (psycopg.Error, UnicodeError):  # no rights, locked, not populated, no text in this encoding, …
+            if connection.closed:
+                raise
             continue
         seen[name] = relation.model_copy(update={"rows": rows, "values": values})
     return seen
