@@ -384,7 +384,7 @@ def pqrs_silver(settings: Settings, buckets: Sequence[int], uris: Sequence[str])
     """Task: the events of some buckets folded into files of silver."""
     lake = open_lake(settings)
     events = lake.scan_parquet(uris).filter(pl.col("bucket").is_in(buckets))
-    event, created = pl.col("event_id"), pl.col("event_type") == "TICKET_CREATED"
+    event, created = pl.struct("ticket_id", "event_id"), pl.col("event_type") == "TICKET_CREATED"
     counts = events.select(
         pl.len().alias("rows"),
         event.n_unique().alias("events"),
