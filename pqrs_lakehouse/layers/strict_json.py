@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-HUGE: Final = 2**64
-"""Stands, with its sign, for every whole number of more than 19 digits: what lies beyond decides nothing here."""
+HUGE: Final = 10**1000
+"""Stands, with its sign, for every whole number that is longer to write: reading one takes quadratic time."""
 
 _TOKEN: Final = re.compile(
     r"""[ \t\n\r]*(?:
@@ -97,7 +97,7 @@ def _value(kind: str, token: re.Match[str]) -> Any:
     if kind == "number":
         if token["real"]:
             return float(written)
-        if len(written) <= 19:
+        if len(written) <= 1000:
             return int(written)
         return -HUGE if written.startswith("-") else HUGE
     return _WORDS[written] if kind == "word" else written
