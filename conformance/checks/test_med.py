@@ -18,7 +18,9 @@ from conformance.checks.medallion import (
     references,
     tables,
 )
+from conformance.observe.pipeline_facts import PipelineFacts
 from conformance.observe.postgres_model import ForeignKey, PostgresFacts, Relation, words
+from conformance.observe.pqrs_stores import LayerObjects
 from conformance.verdict.parameters import Parameters
 from conformance.verdict.words import cannot_tell, guarantee, holds
 
@@ -61,6 +63,8 @@ CARRIES_ALL = RAW | frozenset(
 )
 
 RULES = ("type", "status", "measure")
+RAW_PREFIXES = ("raw", "landing", "crudo", "crudos")
+DAILY = ("raw", "bronze")  # layers that grow by the day, and are kept, read again and deleted by it
 
 
 @guarantee("MED-01")
@@ -169,6 +173,20 @@ def test_joins_and_time_filters_are_indexed(postgres: PostgresFacts, params: Par
     holds(not slow, observed=f"no index begins with: {_some(slow)}", columns=_some(slow))
 
 
+@guarantee("MED-09")
+def test_the_layers_exist_in_the_object_store_too(pipeline: PipelineFacts, params: Parameters) -> None:
+    if pipeline.execution is None or not pipeline.execution.run.ok:
+        cannot_tell(pipeline.execution.run.detail if pipeline.execution else "; ".join(pipeline.trouble) or "no run")
+    found = {layer: _of_layer(pipeline.layers, layer, params) for layer in ("raw", *LAYERS)}
+    missing = [layer for layer, there in found.items() if not sum(one.objects for one in there)]
+    observed = (
+        "; ".join(f"{one.layer}: {one.objects} objects, {one.by_day} by day" for one in pipeline.layers) or "empty"
+    )
+    holds(not missing, observed=observed, hint="missing", layers=missing)
+    heaped = [layer for layer in DAILY if not all(2 * one.by_day >= one.objects for one in found[layer])]
+    holds(not heaped, observed=observed, hint="not_by_day", layers=heaped)
+
+
 @guarantee("MED-10")
 def test_pqrs_rules_live_in_the_model(postgres: PostgresFacts, params: Parameters) -> None:
     medallion = Medallion(postgres, params)
@@ -225,6 +243,13 @@ def _keys_into(relations: Relations, targets: Relations) -> Iterator[tuple[str, 
 
 def _has_primary_key(relation: Relation) -> bool:
     return any(key.primary for key in relation.keys.values())
+
+
+def _of_layer(layers: Iterable[LayerObjects], name: str, params: Parameters) -> list[LayerObjects]:
+    """The prefixes or buckets of a layer; raw has names of its own, which in a database count as bronze."""
+    if name == "raw":
+        return [one for one in layers if one.layer in RAW_PREFIXES]
+    return [one for one in layers if one.layer in params.layers[name] and one.layer not in RAW_PREFIXES]
 
 
 def _links(facts: Relations, dimensions: Relations) -> tuple[list[str], list[str], list[str]]:
