@@ -50,6 +50,12 @@ class Wording(BaseModel):
         return self
 
 
+def _needs(text: object) -> Needs:
+    if not isinstance(text, str):
+        raise ValueError("must be a string of capabilities")
+    return Needs.parse(text)
+
+
 class Guarantee(BaseModel):
     """One promise with a permanent ID."""
 
@@ -57,7 +63,7 @@ class Guarantee(BaseModel):
 
     id: GuaranteeId
     plane: Plane
-    needs: Annotated[Needs, BeforeValidator(lambda text: Needs.parse(text) if isinstance(text, str) else text)]
+    needs: Annotated[Needs, BeforeValidator(_needs)]
     requires: tuple[GuaranteeId, ...]
     subject: Literal["platform", "pipeline"]
     guide: Prose

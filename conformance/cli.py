@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from conformance.catalogue import LANGS, Guarantee
-from conformance.inputs import InputError, one_line
+from conformance.inputs import InputError, complain, one_line
 from conformance.isolation import Ended, run_judge
 from conformance.kit import VERSION, Kit
 from conformance.plan import EVIDENCE, STACKS, Options, plan
@@ -24,6 +24,7 @@ from conformance.report import terminal
 from conformance.report.files import REPORT, VERDICT
 from conformance.run import start
 from conformance.stacks.base import StackError
+from conformance.text import printable
 from conformance.verdict.model import Verdict
 from conformance.verdict.score import ENVIRONMENT, INCOMPLETE, exit_code
 
@@ -228,13 +229,14 @@ def _show(verdict: Verdict, options: Options) -> None:
 def _without_verdict(ended: Ended) -> int:
     """The judge came to none: it was interrupted early, or has said on stderr what was wrong, or is broken."""
     if ended.interrupted:
-        click.echo("conformance: interrupted before anything was judged", err=True)
+        complain("interrupted before anything was judged")
         return INCOMPLETE
     if ended.code in (0, ENVIRONMENT):
         return ended.code
     if ended.code == USAGE:
         return ENVIRONMENT
-    click.echo(f"{ended.said}\nconformance: the judge ended with {ended.code} and without a verdict", err=True)
+    click.echo(printable(ended.said), err=True)
+    complain(f"the judge ended with {ended.code} and without a verdict")
     return INCOMPLETE
 
 
@@ -246,10 +248,10 @@ def main() -> None:
         click.echo(error.format_message(), err=True)
         code = ENVIRONMENT
     except (InputError, StackError) as error:
-        click.echo(f"conformance: {one_line(error)}", err=True)
+        complain(error)
         code = ENVIRONMENT
     except click.ClickException as error:
-        click.echo(f"conformance: {one_line(error.format_message())}", err=True)
+        complain(error.format_message())
         code = ENVIRONMENT
     except (click.Abort, KeyboardInterrupt):
         code = INCOMPLETE

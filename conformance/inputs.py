@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+
+from conformance.text import printable
 
 
 class InputError(Exception):
@@ -43,3 +46,8 @@ def problem(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
 def one_line(text: object) -> str:
     """White space folded, so that an error stays one line."""
     return " ".join(str(text).split())
+
+
+def complain(message: object) -> None:
+    """One line on stderr, whatever the message holds."""
+    sys.stderr.write(f"conformance: {printable(one_line(message))}\n")

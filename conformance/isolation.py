@@ -103,7 +103,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to clean up, an interruption just ends it
     import pytest
 
-    return int(pytest.console_main())
+    return int(pytest.main())
 
 
 if __name__ == "__main__":

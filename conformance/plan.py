@@ -12,6 +12,7 @@ from conformance.kit import Kit
 from conformance.profile import Profile, load_profile
 from conformance.report import files
 from conformance.stacks.opening import NOT_YET
+from conformance.text import printable
 from conformance.verdict.bundle import Evidence, check_folder
 from conformance.verdict.model import Subject
 
@@ -120,7 +121,7 @@ def _subject(kit: Kit, path: Path | None, source: Path | None) -> Subject:
     root = source or kit.reference()
     if path is None or _is_reference(kit, root):
         return Subject(name="reference", source="reference", commit=_commit(root))
-    return Subject(name=root.resolve().name, source=str(path), commit=_commit(root))
+    return Subject(name=printable(root.resolve().name), source=printable(str(path)), commit=_commit(root))
 
 
 def _commit(root: Path) -> str | None:

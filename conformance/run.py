@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from types import FrameType, TracebackType
 
-from conformance.inputs import one_line
+from conformance.inputs import complain
 from conformance.kit import VERSION, Kit
 from conformance.observe.collector import Collector
 from conformance.observe.facts import Observation
@@ -26,6 +25,7 @@ from conformance.stacks.base import Role, Stack, StackError
 from conformance.stacks.opening import StackRequest
 from conformance.stacks.recorded import RecordedStack
 from conformance.stacks.unreachable import SourceStack
+from conformance.text import printable
 from conformance.verdict.bundle import Evidence, EvidenceWriter, RunRecord, StackRecord
 from conformance.verdict.judge import Judge, absent
 from conformance.verdict.model import StackInfo, Verdict
@@ -58,7 +58,12 @@ def verdict_on(kit: Kit, stack: StackRecord, run: RunRecord, observations: Mappi
         coverage_required=0 if run.only else run.profile.coverage.of(stack.kind),
         kit_version=VERSION,
         subject=stack.subject,
-        stack=StackInfo(kind=stack.kind, capabilities=stack.capabilities, roles=stack.roles, stand_ins=stack.stand_ins),
+        stack=StackInfo(
+            kind=stack.kind,
+            capabilities=stack.capabilities,
+            roles={role.value: services for role, services in stack.roles.items()},
+            stand_ins=stack.stand_ins,
+        ),
         started_at=run.started_at,
         duration_s=run.duration_s,
         seed=stack.seed,
@@ -161,7 +166,7 @@ class LiveRun(Run):
             kit_version=VERSION,
             kind=self._stack.kind,
             capabilities=tuple(sorted(self._stack.capabilities)),
-            roles=dict(sorted(self._roles.items())),
+            roles={role: tuple(map(printable, names)) for role, names in sorted(self._roles.items())},
             stand_ins=self._stack.stand_ins,
             runs_reference=self._stack.runs_reference,
             subject=self.plan.subject,
@@ -274,6 +279,6 @@ def _leaving(
         try:
             stack.__exit__(kind, error, trace)
         except StackError as trouble:
-            sys.stderr.write(f"conformance: clean-up: {one_line(trouble)}\n")
+            complain(f"clean-up: {trouble}")
 
     return leave

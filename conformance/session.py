@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from conformance.inputs import InputError, one_line
+from conformance.inputs import InputError, complain, one_line
 from conformance.kit import Kit
 from conformance.observe.registry import LAST
 from conformance.plan import Options, Plan, plan
@@ -153,7 +153,7 @@ class Session:
         elif self._run:
             self._run.seal(only=self._only, interrupted=True)
         if self._trouble:
-            sys.stderr.write(f"conformance: {self._trouble}\n")
+            complain(self._trouble)
             session.exitstatus = ENVIRONMENT
         elif self._verdict:
             code = exit_code(self._verdict, interrupted=interrupted)

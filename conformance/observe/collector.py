@@ -20,7 +20,7 @@ class Collector:
     """The observations of one run.
 
     ``keep`` gets every observation as it comes, from the thread that made it (InputError: it cannot be kept). Waiting
-    for another's observation does not use up an observer's time; one that needs longer than ``timeout`` seconds is given
+    for another's observation does not use up an observer's time; one that needs more than ``timeout`` seconds is given
     up, and what it brings later is dropped.
     """
 
