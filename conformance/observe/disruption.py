@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from conformance.observe.dask import answers, connect, submit
 from conformance.observe.facts import Attempt, Facts, Observer, Probe
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     import psycopg
     from distributed import Client, Future
 
+T = TypeVar("T")
+
 RECOVERY_S = 30.0  # for the server to let the kit in again
 TASKS = 200
-TASK_S = 0.02  # a job of some seconds
+TASK_S = 0.015  # a job of a second or two
 START_S = 30.0  # for the job to be under way on every worker
 NOTICE_S = 60.0  # for the scheduler to miss the worker
 JOB_S = 120.0
@@ -62,21 +66,25 @@ def collect(stack: Stack, probe: Probe) -> DisruptionFacts:
         Unavailable: the stack can do neither.
         StackError: what was killed did not come back.
     """
-    restart = kill = None
-    if Capability.RESTART in stack.capabilities:
-        probe.progress("disruption: PostgreSQL is restarted")
-        with suppress(Unavailable):
-            restart = _postgres_restart(stack)
-    if Capability.KILL in stack.capabilities:
-        probe.progress("disruption: a Dask worker is killed in the middle of a job")
-        with suppress(Unavailable):
-            kill = _worker_kill(stack)
-    if restart is None and kill is None:
+    probe.progress("disruption: PostgreSQL is restarted, a Dask worker is killed in the middle of a job")
+    with ThreadPoolExecutor(2) as pool:
+        restart = pool.submit(_if_able, stack, Capability.RESTART, _postgres_restart)
+        kill = pool.submit(_if_able, stack, Capability.KILL, _worker_kill)
+    facts = DisruptionFacts(postgres_restart=restart.result(), worker_kill=kill.result())
+    if facts == DisruptionFacts():
         raise Unavailable("nothing of this stack can be restarted or killed")
-    return DisruptionFacts(postgres_restart=restart, worker_kill=kill)
+    return facts
 
 
 OBSERVER = Observer("disruption", DisruptionFacts, collect)
+
+
+def _if_able(stack: Stack, capability: Capability, experiment: Callable[[Stack], T]) -> T | None:
+    if capability not in stack.capabilities:
+        return None
+    with suppress(Unavailable):
+        return experiment(stack)
+    return None
 
 
 def _postgres_restart(stack: Stack) -> PostgresRestart:
@@ -137,12 +145,12 @@ def _worker_kill(stack: Stack) -> WorkerKill:
 
 
 def _job_under_fire(stack: Stack, client: Client) -> WorkerKill:
-    before = _workers(client)
     futures = [
         submit(client, f"(__import__('time').sleep({TASK_S}), {number} * {number})[1]", name="conformance-kill")
         for number in range(TASKS)
     ]
-    at_work, done = _under_way(client, futures, before)
+    at_work, done = _under_way(client, futures)
+    before = _workers(client)
     facts: dict[str, Any] = {
         "workers_before": len(before),
         "workers_at_work": at_work,
@@ -170,14 +178,14 @@ def _workers(client: Client) -> set[str]:
     return set(client.scheduler_info(n_workers=-1)["workers"])
 
 
-def _under_way(client: Client, futures: list[Future[Any]], workers: set[str]) -> tuple[int, int]:
-    """Workers that hold results of the job and tasks that are done, once all of one and a tenth of the other are."""
+def _under_way(client: Client, futures: list[Future[Any]]) -> tuple[int, int]:
+    """Workers that hold results of the job and tasks done, once every worker does and a tenth is, or patience ends."""
     deadline = time.monotonic() + START_S
     while True:
         told = client.who_has(futures)  # type: ignore[no-untyped-call]
         holders = {address for addresses in told.values() for address in addresses}
         done = sum(future.status == "finished" for future in futures)
-        if (holders >= workers and done >= TASKS // 10) or time.monotonic() > deadline:
+        if (holders >= _workers(client) and done >= TASKS // 10) or time.monotonic() > deadline:
             return len(holders), done
         time.sleep(0.05)
 
