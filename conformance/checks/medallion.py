@@ -30,6 +30,13 @@ def catalogue_of(postgres: PostgresFacts) -> Catalogue:
     return postgres.catalogue
 
 
+def some(names: Iterable[str], shown: int = 6) -> str:
+    """The first names, and how many more there are, in no language."""
+    listed = sorted(names) if isinstance(names, (set, frozenset)) else list(names)
+    more = f", … (+{len(listed) - shown})" if len(listed) > shown else ""
+    return ", ".join(listed[:shown]) + more or "0"
+
+
 def tables(relations: Relations) -> dict[str, Relation]:
     return {name: relation for name, relation in relations.items() if relation.kind in {"table", "partitioned"}}
 

@@ -16,6 +16,7 @@ from conformance.checks.medallion import (
     is_calendar,
     leads,
     references,
+    some,
     tables,
 )
 from conformance.observe.pipeline_facts import PipelineFacts
@@ -25,7 +26,6 @@ from conformance.verdict.parameters import Parameters
 from conformance.verdict.words import cannot_tell, guarantee, holds
 
 LAYERS = ("bronze", "silver", "gold")
-SHOWN = 6
 
 # How the words of a column's name begin.
 INGESTION = (
@@ -84,11 +84,11 @@ def test_each_layer_keeps_its_own_job(postgres: PostgresFacts, params: Parameter
     medallion = Medallion(postgres, params)
     bronze = medallion.layer("bronze")
     traced = any(_has_ingestion_time(relation) and _has_lineage(relation) for relation in bronze.values())
-    holds(traced, observed=f"with lineage and ingestion time: none of {_some(bronze)}", hint="no_lineage")
+    holds(traced, observed=f"with lineage and ingestion time: none of {some(bronze)}", hint="no_lineage")
     payloads = list(_payloads(medallion.layer("gold"), bronze))
-    holds(not payloads, observed=f"raw payload in gold: {_some(payloads)}", hint="payload")
+    holds(not payloads, observed=f"raw payload in gold: {some(payloads)}", hint="payload")
     ahead = [f"{name} → {key.target}" for name, key in _keys_into(bronze, medallion.layer("silver", "gold"))]
-    holds(not ahead, observed=f"foreign keys out of bronze: {_some(ahead)}", hint="foreign_key")
+    holds(not ahead, observed=f"foreign keys out of bronze: {some(ahead)}", hint="foreign_key")
 
 
 @guarantee("MED-03")
@@ -96,11 +96,11 @@ def test_facts_and_dimensions_are_modelled(postgres: PostgresFacts, params: Para
     medallion = Medallion(postgres, params)
     sound = [name for name, one in medallion.dimensions.items() if _has_primary_key(one) and business_keys(one)]
     unsound = [name for name in medallion.dimensions if name not in sound]
-    observed = f"sound dimensions: {_some(sound)}; without primary or business key: {_some(unsound)}"
+    observed = f"sound dimensions: {some(sound)}; without primary or business key: {some(unsound)}"
     wanted = {"dimensions": params.min_dimensions, "facts": params.min_facts}
     holds(len(sound) >= params.min_dimensions, observed=observed, hint="dimensions", **wanted)
     facts = [name for name, one in medallion.facts.items() if grain_keys(one)]
-    observed = f"facts with a key at their grain: {_some(facts)}; facts in all: {_some(medallion.facts)}"
+    observed = f"facts with a key at their grain: {some(facts)}; facts in all: {some(medallion.facts)}"
     holds(len(facts) >= params.min_facts, observed=observed, hint="facts", **wanted)
 
 
@@ -110,11 +110,11 @@ def test_facts_reference_their_dimensions(postgres: PostgresFacts, params: Param
     facts = medallion.star if params.require_foreign_keys else medallion.facts
     linked, loose, mismatched = _links(facts, medallion.dimensions)
     if params.require_foreign_keys:
-        holds(not loose, observed=f"no foreign key: {_some(loose)}", hint="foreign_key")
+        holds(not loose, observed=f"no foreign key: {some(loose)}", hint="foreign_key")
     else:
-        holds(not mismatched, observed=f"types differ: {_some(mismatched)}", hint="type")
+        holds(not mismatched, observed=f"types differ: {some(mismatched)}", hint="type")
         linked += loose
-    holds(linked, observed=f"no reference to a dimension from: {_some(facts)}", hint="none")
+    holds(linked, observed=f"no reference to a dimension from: {some(facts)}", hint="none")
 
 
 @guarantee("MED-05")
@@ -129,12 +129,12 @@ def test_dimensions_are_seeded_with_the_pqrs_domain(postgres: PostgresFacts, par
         "places": places < params.min_departments,
     }
     observed = (
-        f"missing types: {_some(types)}; kinds of channel: {channels}; statuses: {statuses}; departments: {places}"
+        f"missing types: {some(types)}; kinds of channel: {channels}; statuses: {statuses}; departments: {places}"
     )
     first = next((cause for cause, is_so in lacking.items() if is_so), None)
     unread = [name for name, table in tables(catalogue.relations).items() if table.rows is None]
     if first and unread:
-        cannot_tell(f"{observed}; not read: {_some(unread)}")
+        cannot_tell(f"{observed}; not read: {some(unread)}")
     holds(first is None, observed=observed, hint=first, types=types, places=params.min_departments)
 
 
@@ -147,8 +147,8 @@ def test_referential_integrity_is_enforced(postgres: PostgresFacts, params: Para
     trials = [trial for trial in medallion.catalogue.orphan_trials.values() if trial.relation in judged]
     accepted = [trial.relation for trial in trials if trial.refused is False]
     holds(keys, observed="foreign keys: 0", hint="none", relations="-")
-    holds(not idle, observed=f"not validated or not enforced: {_some(idle)}", hint="idle", relations=_some(idle))
-    holds(not accepted, observed=f"orphan accepted: {_some(accepted)}", hint="accepted", relations=_some(accepted))
+    holds(not idle, observed=f"not validated or not enforced: {some(idle)}", hint="idle", relations=some(idle))
+    holds(not accepted, observed=f"orphan accepted: {some(accepted)}", hint="accepted", relations=some(accepted))
     if not any(trial.refused for trial in trials):
         cannot_tell(f"no orphan could be offered: {trials[0].detail if trials else 'no trial'}")
 
@@ -160,7 +160,7 @@ def test_gold_tables_are_unique_at_their_grain(postgres: PostgresFacts, params: 
         cannot_tell("gold holds views alone, and a view has no key")
     loose = {name: one for name, one in gold.items() if not grain_keys(one)}
     hint = "surrogate" if any(one.keys for one in loose.values()) else "no_key"
-    holds(not loose, observed=f"no key at the grain: {_some(loose)}", hint=hint, relations=_some(loose))
+    holds(not loose, observed=f"no key at the grain: {some(loose)}", hint=hint, relations=some(loose))
 
 
 @guarantee("MED-08")
@@ -170,7 +170,7 @@ def test_joins_and_time_filters_are_indexed(postgres: PostgresFacts, params: Par
     if not facts:
         cannot_tell("there are no facts")
     slow = [name for fact, one in facts.items() for name in _unindexed(fact, one, medallion.metadata)]
-    holds(not slow, observed=f"no index begins with: {_some(slow)}", columns=_some(slow))
+    holds(not slow, observed=f"no index begins with: {some(slow)}", columns=some(slow))
 
 
 @guarantee("MED-09")
@@ -196,16 +196,11 @@ def test_pqrs_rules_live_in_the_model(postgres: PostgresFacts, params: Parameter
         rule: [f"{t.relation}.{t.column}" for t in trials if t.rule == rule and t.refused is False] for rule in RULES
     }
     first = next((rule for rule in RULES if accepted[rule]), None)
-    observed = "; ".join(f"impossible {rule} accepted: {_some(found)}" for rule, found in accepted.items() if found)
-    holds(first is None, observed=observed, hint=first, columns=_some(accepted[first]) if first else "")
+    observed = "; ".join(f"impossible {rule} accepted: {some(found)}" for rule, found in accepted.items() if found)
+    holds(first is None, observed=observed, hint=first, columns=some(accepted[first]) if first else "")
     untried = [rule for rule in RULES if not any(trial.rule == rule and trial.refused for trial in trials)]
     if untried:
         cannot_tell(f"nothing to try an impossible {untried[0]} on")
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "") or "none"
 
 
 def _begins(name: str, stems: tuple[str, ...]) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from conformance.checks.medallion import Medallion, Relations, catalogue_of, references, tables
+from conformance.checks.medallion import Medallion, Relations, catalogue_of, references, some, tables
 from conformance.observe.disruption import DisruptionFacts
 from conformance.observe.postgres_model import Column, InitScript, PostgresFacts, Relation, RoleFacts, words
 from conformance.verdict.parameters import Parameters
 from conformance.verdict.words import cannot_tell, guarantee, holds
-
-SHOWN = 5
 
 # How the words of a column or table of the catalogue of runs begin, in Spanish and English.
 STATUS = ("status", "estado", "state", "outcome", "result", "success", "exito", "exitos")
@@ -66,12 +64,12 @@ def test_the_init_script_can_run_again(postgres: PostgresFacts) -> None:
 def test_runs_and_data_quality_are_catalogued(postgres: PostgresFacts, params: Parameters) -> None:
     metadata = tables(Medallion(postgres, params).metadata)
     runs = [name for name, relation in metadata.items() if _records_runs(relation)]
-    holds(runs, observed=f"no table of runs among: {_some(metadata)}", hint="no_runs")
+    holds(runs, observed=f"no table of runs among: {some(metadata)}", hint="no_runs")
     quality = {name for name, one in metadata.items() if _speaks_of(QUALITY, one.name, *one.columns)}
     referring = {name for name, one in metadata.items() if any(references(one, run) for run in runs if run != name)}
     if referring and not quality:
-        cannot_tell(f"{_some(referring)}: refers to {_some(runs)}, but nothing says that it is about quality")
-    observed = f"runs: {_some(runs)}; quality: {_some(quality)}; with a foreign key to runs: {_some(referring)}"
+        cannot_tell(f"{some(referring)}: refers to {some(runs)}, but nothing says that it is about quality")
+    observed = f"runs: {some(runs)}; quality: {some(quality)}; with a foreign key to runs: {some(referring)}"
     holds(quality & referring, observed=observed, hint="no_quality")
 
 
@@ -82,12 +80,12 @@ def test_objects_are_documented(postgres: PostgresFacts, params: Parameters) -> 
         cannot_tell("there is nothing to document")
     silent = [name for name, commented in objects.items() if not commented]
     share = 1 - len(silent) / len(objects)
-    observed = f"with a comment: {len(objects) - len(silent)} of {len(objects)} ({share:.0%}); without: {_some(silent)}"
+    observed = f"with a comment: {len(objects) - len(silent)} of {len(objects)} ({share:.0%}); without: {some(silent)}"
     holds(
         share >= params.min_comment_share,
         observed=observed,
         minimum=f"{params.min_comment_share:.0%}",
-        silent=_some(silent),
+        silent=some(silent),
     )
 
 
@@ -135,11 +133,6 @@ def _script(postgres: PostgresFacts) -> InitScript:
             script.problem or f"{', '.join(script.files)}: creates no schema" if script else "no init script was seen"
         )
     return script
-
-
-def _some(names: Iterable[str]) -> str:
-    names = sorted(names) if isinstance(names, set) else list(names)
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "") or "none"
 
 
 def _speaks_of(stems: tuple[str, ...], *names: str) -> bool:
