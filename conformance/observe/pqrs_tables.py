@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from conformance import oracle
 from conformance.observe.reconcile import Row
 
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -68,3 +69,25 @@ def natural(tables: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, Any
         ]
         for table, rows in tables.items()
     }
+
+
+def expected_rows(expected: oracle.Expected) -> dict[str, list[dict[str, Any]]]:
+    """The rows that must be in each table, the dimensions of the domain among them."""
+    tables = {table: [dict(vars(row)) for row in rows] for table, rows in vars(expected).items()}
+    for table, column, codes in (
+        ("dim_channel", "channel", oracle.CHANNELS),
+        ("dim_pqrs_type", "pqrs_type", oracle.PQRS_TYPES),
+        ("dim_priority", "priority", oracle.PRIORITIES),
+        ("dim_status", "status", oracle.STATUSES),
+    ):
+        tables[table] = [{column: code} for code in codes]
+    tables["dim_geo"] = [
+        {"municipality_code": code, "municipality": municipality, "department": department}
+        for code, (municipality, department) in oracle.places().items()
+    ]
+    return tables
+
+
+def business_columns(rows: Sequence[Row]) -> list[str]:
+    """What rows say of the business: neither which run wrote them nor from which file."""
+    return [column for column in rows[0] if column not in ("run_id", "source_file")] if rows else []
