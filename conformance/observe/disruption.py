@@ -137,6 +137,8 @@ def _login_again(stack: Stack) -> psycopg.Connection[tuple[Any, ...]]:
 
 def _worker_kill(stack: Stack) -> WorkerKill:
     """Whatever comes of the job, the worker is brought back."""
+    with suppress(Unavailable):
+        stack.endpoint(Role.DASK_WORKER)  # all of them are there
     try:
         with connect(stack.endpoint(Role.DASK_SCHEDULER)) as client:
             return _job_under_fire(stack, client)
