@@ -51,6 +51,8 @@ def term(events: Bronze, as_of: str = AS_OF) -> dict[str, Any]:
         ("2026-06-06", "Q", None, 20260609, 20260702),
         # The last day before Decreto 491, a Friday: 15 business days without 9 and 10 April 2020.
         ("2020-03-27", "R", None, 20200327, 20200421),
+        # By the clock of Bogotá; in UTC it is the 28th.
+        ("2020-03-27 23:00", "R", None, 20200327, 20200421),
         # The first day of the decree, a Saturday: 30 business days from Monday 30 March, without 9 10 April, 1 May.
         ("2020-03-28", "R", None, 20200330, 20200514),
         # The last day of the decree: P information 20 from Tuesday 17 May 2022, without 30 May: 18 to 31 May are 9.
@@ -160,6 +162,11 @@ def test_a_hold_before_the_term_starts_pauses_from_its_start() -> None:
     assert (term(events)["paused_days"], term(events)["due_date_key"]) == (2, 20260619)
 
 
+def test_a_hold_that_ends_before_the_term_starts_does_not_pause() -> None:
+    events = held(("2026-05-31 13:00", "2026-05-31 14:00"), received="2026-05-31")
+    assert (term(events)["paused_days"], term(events)["due_date_key"]) == (0, 20260617)
+
+
 @pytest.mark.parametrize(
     ("as_of", "paused", "due", "state"),
     [
@@ -171,6 +178,12 @@ def test_a_hold_before_the_term_starts_pauses_from_its_start() -> None:
 def test_an_open_hold(as_of: str, paused: int, due: int, state: str) -> None:
     only = term(held(("2026-06-03", "")), as_of)
     assert (only["paused_days"], only["due_date_key"], only["state"]) == (paused, due, state)
+
+
+def test_another_ticket_does_not_end_a_hold() -> None:
+    events = held(("2026-06-03", ""))
+    events.created("2026-06-01", "Q", ticket="u").change("2026-06-04", "RECEIVED", "RADICATED", ticket="u")
+    assert terms(events, "2026-06-10")[0]["state"] == "SUSPENDED"
 
 
 def test_an_open_hold_after_the_term_has_run_out_suspends_nothing() -> None:
