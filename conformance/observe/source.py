@@ -23,7 +23,7 @@ _KEY_TEXT = re.compile(rb"^-----BEGIN ([A-Z ]+ )?PRIVATE KEY-----", re.MULTILINE
 _SAMPLE = re.compile(r"(example|sample|template|dist|ejemplo|plantilla)", re.IGNORECASE)
 _ADR = re.compile(r"(^|[-_ ])adr([-_ ]|\d)", re.IGNORECASE)
 _ADR_FOLDERS = {"adr", "adrs", "decisions", "decisiones"}
-_FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"^(```|~~~).*?^\1|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\2(?!`)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 
 
@@ -112,7 +112,7 @@ def _broken_links(root: Path, known: set[str]) -> Iterator[str]:
     for name in sorted(known):
         if not name.lower().endswith(".md"):
             continue
-        text = _FENCE.sub("", _read(root / name).decode(errors="replace"))
+        text = _CODE.sub("", _read(root / name).decode(errors="replace"))
         for target in _LINK.findall(text):
             path = unquote(target.split("#", 1)[0].split("?", 1)[0])
             if not path or path.startswith("/") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
