@@ -64,7 +64,7 @@ def test_nothing_is_stuck(prefect: PrefectFacts) -> None:
 def test_a_flow_run_completes(prefect: PrefectFacts) -> None:
     run = prefect.run
     if run is None:
-        cannot_tell("no work pool of type process has a worker online")
+        cannot_tell("no work pool of type process is ready with a worker online")
     holds(
         run.state == "COMPLETED",
         observed=f"{run.pool}: {run.state or 'not created'} after {run.seconds:.0f} s {run.detail}".rstrip(),

@@ -86,7 +86,7 @@ class PrefectFacts(Facts):
     ui: Ui
     pools: tuple[Pool, ...] | None = None  # None: the API did not tell
     stuck: tuple[StuckRun, ...] | None = None  # the first 20 of each kind; None: the API did not tell
-    run: ProbeRun | None = None  # None: no pool of type process with a worker online
+    run: ProbeRun | None = None  # None: no pool of type process is READY with a worker online
     left_behind: str = ""  # what of the experiment could not be removed, and why
 
 
@@ -179,7 +179,8 @@ def _online(pools: tuple[Pool, ...]) -> bool:
 
 
 def _suitable(pools: tuple[Pool, ...] | None) -> Pool | None:
-    return next((pool for pool in pools or () if pool.type == "process" and _online((pool,))), None)
+    fit = (pool for pool in pools or () if pool.type == "process" and pool.status == "READY" and _online((pool,)))
+    return next(fit, None)
 
 
 def _stuck(api: _Api) -> tuple[StuckRun, ...] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -170,7 +171,7 @@ def _watched(stack: Stack, prometheus: Endpoint, targets: tuple[Target, ...]) ->
     for role, services in stack.roles().items():
         if role is Role.OTHER:
             continue
-        places = {(endpoint.host, endpoint.port) for endpoint in _endpoints(stack, role)}
+        places = {(endpoint.host, endpoint.port) for endpoint in _endpoints(stack, role, services)}
         urls = tuple(
             target.url
             for target in targets
@@ -181,12 +182,11 @@ def _watched(stack: Stack, prometheus: Endpoint, targets: tuple[Target, ...]) ->
             yield Watched(role=role, targets=urls[:MAX_TARGETS], series=series)
 
 
-def _endpoints(stack: Stack, role: Role) -> Iterable[Endpoint]:
-    for port in ("main", "dashboard"):
-        try:
+def _endpoints(stack: Stack, role: Role, services: tuple[str, ...]) -> Iterator[Endpoint]:
+    """Where the role answers: its ports by name, and where there are several processes, each by its own."""
+    for port in ("main", "dashboard", *services):
+        with suppress(Unavailable):
             yield stack.endpoint(role, port)
-        except (Unavailable, KeyError, ValueError):
-            continue
 
 
 def _query(prometheus: Endpoint, query: str) -> list[float]:
