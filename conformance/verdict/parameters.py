@@ -33,6 +33,7 @@ class Parameters(BaseModel):
     scrape_roles: tuple[str, ...] = Field(
         default=("dask_scheduler",), description="PRM-03: roles that Prometheus watches"
     )
+    store_starts_empty: bool = Field(default=False, description="E2E-01: there were no PQRS before the kit's own")
 
     @model_validator(mode="after")
     def names_every_layer(self) -> Self:
