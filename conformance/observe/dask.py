@@ -250,8 +250,8 @@ def _versions(client: Client) -> tuple[Versions, ...]:
     return tuple(
         Versions(
             member=member,
-            python=str(packages.pop("python", "")),
-            packages={name: str(version) for name, version in packages.items() if version},
+            python=brief(packages.pop("python", ""), 40),
+            packages={brief(name, 40): brief(version, 40) for name, version in list(packages.items())[:40] if version},
         )
         for member, packages in ((member, dict(word["packages"])) for member, word in members.items() if word)
     )

@@ -11,6 +11,7 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from conformance.observe.facts import Facts, Observer, Probe
 from conformance.observe.web import Answer, Reply, brief, fetch
@@ -19,6 +20,7 @@ from conformance.stacks.base import Endpoint, Role, Stack
 WORKER_PATIENCE_S = 45.0  # a worker that is deployed shows up some seconds after the server
 RUN_PATIENCE_S = 120.0  # a worker asks every 10 s, and a run imports Prefect first
 REMOVAL_PATIENCE_S = 15.0
+MAX_STUCK = 20
 STUCK_AFTER = timedelta(seconds=60)
 FLOW_FILE = "conformance_probe.py"
 FLOW = """
@@ -85,7 +87,7 @@ class PrefectFacts(Facts):
     version_answer: Answer
     ui: Ui
     pools: tuple[Pool, ...] | None = None  # None: the API did not tell
-    stuck: tuple[StuckRun, ...] | None = None  # the first 20 of each kind; None: the API did not tell
+    stuck: tuple[StuckRun, ...] | None = None  # the first 20; None: the API did not tell
     run: ProbeRun | None = None  # None: no pool of type process is READY with a worker online
     left_behind: str = ""  # what of the experiment could not be removed, and why
 
@@ -158,7 +160,7 @@ def _pools(api: _Api, patience: float) -> tuple[Pool, ...] | None:
 
 
 def _pool(api: _Api, pool: dict[str, Any]) -> Pool:
-    workers = api.filter(f"/work_pools/{pool['name']}/workers", {"limit": 20}) or []
+    workers = api.filter(f"/work_pools/{quote(pool['name'], safe='')}/workers", {"limit": 20}) or []
     return Pool(
         name=brief(pool["name"], 100),
         type=brief(pool.get("type", ""), 40),
@@ -193,7 +195,7 @@ def _stuck(api: _Api) -> tuple[StuckRun, ...] | None:
     }
     stuck: list[StuckRun] = []
     for why, question in questions.items():
-        runs = api.filter("/flow_runs", {"flow_runs": question, "limit": 20})
+        runs = api.filter("/flow_runs", {"flow_runs": question, "limit": MAX_STUCK})
         if runs is None:
             return None
         for run in runs:
@@ -203,7 +205,7 @@ def _stuck(api: _Api) -> tuple[StuckRun, ...] | None:
             if why != "pending" or seconds > STUCK_AFTER.total_seconds():
                 name = brief(run.get("name", ""), 100)
                 stuck.append(StuckRun(name=name, why=why, state=brief(state.get("name", ""), 40), seconds=seconds))
-    return tuple(stuck)
+    return tuple(stuck[:MAX_STUCK])
 
 
 def _age(instant: str | None) -> float | None:
