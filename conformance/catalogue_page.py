@@ -12,9 +12,11 @@ from conformance.report.html import FAMILIES
 
 HEAD = """# Las garantías · The guarantees
 
-Generado de / generated from `conformance/guarantees/*.toml`: `python -m conformance.catalogue_page > docs/guarantees.md`
+Generado de / generated from `conformance/guarantees/*.toml`:
+`python -m conformance.catalogue_page > docs/guarantees.md`
 
-● obligatoria / required · ○ recomendada / recommended · – no cuenta / does not count. `conformance explain ID --lang es|en` muestra una entera / shows one whole.
+● obligatoria / required · ○ recomendada / recommended · – no cuenta / does not count.
+`conformance explain ID --lang es|en` muestra una entera / shows one whole.
 """
 
 
