@@ -19,7 +19,7 @@ from conformance.stacks.base import Endpoint, Role, Stack
 
 WORKER_PATIENCE_S = 45.0  # a worker that is deployed shows up some seconds after the server
 RUN_PATIENCE_S = 120.0  # a worker asks every 10 s, and a run imports Prefect first
-REMOVAL_PATIENCE_S = 15.0
+BUSY_S = 30.0
 MAX_STUCK = 20
 STUCK_AFTER = timedelta(seconds=60)
 FLOW_FILE = "conformance_probe.py"
@@ -120,19 +120,26 @@ OBSERVER = Observer("prefect", PrefectFacts, collect)
 
 
 class _Api:
-    """The REST API of Prefect 3."""
+    """The REST API of Prefect 3. A server on SQLite says 503 while its database is locked, and is asked again."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._base = f"{endpoint.url}/api"
+        self._patience = BUSY_S  # for all requests together: what does not answer at all does not answer each
+
+    def ask(self, method: str, path: str, payload: dict[str, Any] | None = None) -> Reply:
+        while True:
+            asked = time.monotonic()
+            reply = fetch(f"{self._base}{path}", method=method, payload=payload)
+            if reply.status != 503 or self._patience <= 0:
+                return reply
+            time.sleep(0.3)
+            self._patience -= time.monotonic() - asked
 
     def get(self, path: str) -> Reply:
-        return fetch(f"{self._base}{path}")
+        return self.ask("GET", path)
 
     def post(self, path: str, payload: dict[str, Any]) -> Reply:
-        return fetch(f"{self._base}{path}", method="POST", payload=payload)
-
-    def delete(self, path: str) -> Reply:
-        return fetch(f"{self._base}{path}", method="DELETE")
+        return self.ask("POST", path, payload)
 
     def filter(self, path: str, payload: dict[str, Any]) -> list[dict[str, Any]] | None:
         """A list of things; None when the API does not tell."""
@@ -260,18 +267,15 @@ def _send(api: _Api, pool: str, made: list[str]) -> str:
         },
         "deployments",
     )
-    create(f"/deployments/{deployment}/create_flow_run", {"name": name}, "flow_runs")
+    create(f"/deployments/{deployment}/create_flow_run", {"name": name, "idempotency_key": name}, "flow_runs")
     return made[-1]
 
 
 def _remove(api: _Api, path: str) -> str:
-    """Why ``path`` could not be removed; a server on SQLite says 503 while its database is busy, and is asked again."""
-    deadline = time.monotonic() + REMOVAL_PATIENCE_S
-    while (reply := api.delete(path)).status not in (200, 204, 404):
-        if time.monotonic() > deadline:
-            return brief(f"{path}: {reply.status} {reply.error or reply.text}")
-        time.sleep(0.3)
-    return ""
+    """Why ``path`` could not be removed."""
+    reply = api.ask("DELETE", path)
+    removed = reply.status in (200, 204, 404)
+    return "" if removed else brief(f"{path}: {reply.status} {reply.error or reply.text}")
 
 
 def _outcome(api: _Api, run: str) -> tuple[str, str]:

@@ -9,35 +9,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import requests
 from observing import Alone, altered
 
-from conformance.observe.prefect import PrefectFacts, collect
+from conformance.observe.prefect import PrefectFacts, _Api, collect
 from conformance.stacks.base import Endpoint, Role, Stack
 from conformance.stacks.ports import PortBlock
 
 pytestmark = pytest.mark.live
 
 
-class Api:
-    """Enough of Prefect's API to put runs into odd states."""
+class Api(_Api):
+    """Prefect's API, to put runs and pools into odd states."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._base = f"{stack.endpoint(Role.PREFECT_SERVER).url}/api"
-
-    def post(self, path: str, payload: Any) -> Any:
-        answer = requests.post(f"{self._base}{path}", json=payload, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
-
-    def patch(self, path: str, payload: Any) -> None:
-        requests.patch(f"{self._base}{path}", json=payload, timeout=30).raise_for_status()
-
-    def delete(self, path: str) -> None:
-        requests.delete(f"{self._base}{path}", timeout=30).raise_for_status()
+    def must(self, method: str, path: str, payload: dict[str, Any] | None = None) -> Any:
+        reply = self.ask(method, path, payload)
+        assert reply.answer.ok, f"{method} {path}: {reply.answer}"
+        return reply.json()
 
     def names(self, kind: str) -> list[str]:
-        return [thing["name"] for thing in self.post(f"/{kind}/filter", {})]
+        return [thing["name"] for thing in self.must("POST", f"/{kind}/filter", {})]
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -45,28 +35,28 @@ class Api:
         pools = self.names("work_pools")
         try:
             for pool in pools:
-                self.patch(f"/work_pools/{pool}", {"is_paused": True})
+                self.must("PATCH", f"/work_pools/{pool}", {"is_paused": True})
             yield
         finally:
             for pool in pools:
-                self.patch(f"/work_pools/{pool}", {"is_paused": False})
+                self.must("PATCH", f"/work_pools/{pool}", {"is_paused": False})
 
     @contextmanager
     def run(self, state: dict[str, Any]) -> Iterator[None]:
         """A run in ``state`` of a deployment that nobody serves."""
         name = f"odd-{uuid.uuid4().hex[:8]}"
-        flow = self.post("/flows/", {"name": name})["id"]
+        flow = self.must("POST", "/flows/", {"name": name})["id"]
         try:
-            deployment = self.post("/deployments/", {"name": name, "flow_id": flow})["id"]
-            self.post(f"/deployments/{deployment}/create_flow_run", {"name": "red-fox", "state": state})
+            deployment = self.must("POST", "/deployments/", {"name": name, "flow_id": flow})["id"]
+            self.must("POST", f"/deployments/{deployment}/create_flow_run", {"name": "red-fox", "state": state})
             yield
         finally:
-            self.delete(f"/flows/{flow}")
+            self.must("DELETE", f"/flows/{flow}")
 
 
 @pytest.fixture(scope="module")
 def api(stack: Stack) -> Api:
-    return Api(stack)
+    return Api(stack.endpoint(Role.PREFECT_SERVER))
 
 
 @pytest.fixture(scope="module")
