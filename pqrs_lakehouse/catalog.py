@@ -166,8 +166,11 @@ def register_batches(settings: Settings, run_id: str, batches: Sequence[Batch]) 
     """Make these the bronze files of the run."""
     with connect(settings) as connection, connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM bronze.event_batch WHERE run_id = %s AND uri <> ALL(%s)",
-            (run_id, [batch.uri for batch in batches]),
+            """
+            DELETE FROM bronze.event_batch WHERE run_id = %s
+            AND (uri, sha256) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+            """,
+            (run_id, [batch.uri for batch in batches], [batch.sha256 for batch in batches]),
         )
         cursor.executemany(
             """
@@ -176,8 +179,7 @@ def register_batches(settings: Settings, run_id: str, batches: Sequence[Batch]) 
                 %(rows)s, %(quarantined)s, %(bytes)s, %(sha256)s, %(bucket_rows)s, %(min_ts)s, %(max_ts)s,
                 %(ingested_at)s
             )
-            ON CONFLICT (uri) DO UPDATE SET bytes = EXCLUDED.bytes, sha256 = EXCLUDED.sha256
-            WHERE event_batch.sha256 <> EXCLUDED.sha256
+            ON CONFLICT DO NOTHING
             """,
             [vars(batch) for batch in batches],
         )
