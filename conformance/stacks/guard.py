@@ -4,7 +4,7 @@ Run as a program (``python -I -S guard.py MARKER``), it reads orders from a pipe
 the end of the pipe the kit is gone, however it went: the guard ends what is still registered and exits. It lives in a
 session of its own, so that the terminal's Ctrl-C does not reach it. Standard library only: it is there in milliseconds.
 
-Orders, one a line: ``+group PGID SIGNAL``, ``-group PGID``, ``+path PATH``, ``-path PATH``.
+Orders, one a line: ``+group PGID SIGNAL``, ``-group PGID``, ``+path PATH``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 MARKER = "PQRS_CONFORMANCE_STACK"  # environment variable that every process of a stack carries
 PATIENCE = 3.0  # seconds between asking and killing
+POLL = 0.02
 
 
 def alive(group: int) -> bool:
@@ -39,20 +40,20 @@ def alive(group: int) -> bool:
     return not states or any(state not in b"ZX" for state in states)
 
 
-def send(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
 def marked(marker: str) -> list[int]:
     """Processes that carry the marker in their environment, whatever their group. Empty where there is no /proc."""
     needle = f"{MARKER}={marker}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if needle in (entry / "environ").read_bytes().split(b"\0") and int(entry.name) != os.getpid():
+            if needle in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return found
+
+
+def send(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
 def end(
@@ -67,7 +68,7 @@ def end(
         send(group, number)
     deadline = time.monotonic() + patience
     while any(alive(group) for group in groups) and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(POLL)
         collect()
     for group in groups:
         send(group, signal.SIGKILL)
@@ -76,7 +77,7 @@ def end(
         for pid in rest:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
+        time.sleep(POLL)
         collect()
 
 
@@ -91,7 +92,7 @@ def main(marker: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, int] = {}
-    paths: dict[str, None] = {}
+    paths: list[str] = []
     for line in sys.stdin:
         order, _, rest = line.rstrip("\n").partition(" ")
         if order == "+group":
@@ -100,9 +101,7 @@ def main(marker: str) -> None:
         elif order == "-group":
             groups.pop(int(rest), None)
         elif order == "+path":
-            paths[rest] = None
-        elif order == "-path":
-            paths.pop(rest, None)
+            paths.append(rest)
     end(groups, marker)
     remove(paths)
 

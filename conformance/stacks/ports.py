@@ -105,9 +105,9 @@ def asked_ports(env_file: Path, variables: tuple[str, ...]) -> dict[str, AskedPo
         asked[binding.key] = AskedPort(binding.key, int(binding.value), where)
     by_port: dict[int, AskedPort] = {}
     for port in asked.values():
-        if other := by_port.setdefault(port.port, port) if by_port.get(port.port, port) is not port else None:
-            raise StackError(f"{port} is the same port as {other}")
-        by_port[port.port] = port
+        if other := by_port.get(port.port):
+            raise StackError(f"{port} is also {other}")
         if reason := why_taken(port.port):
             raise StackError(f"{port} {reason}")
+        by_port[port.port] = port
     return asked

@@ -54,6 +54,14 @@ def get_json(url: str) -> Any:
 # --- PostgreSQL (clusters.py makes it) -----------------------------------------------------------------------------
 
 
+def create_database(access: PostgresAccess) -> None:
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(access.dsn("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(access.database)))
+
+
 def postgres_answers(access: PostgresAccess) -> bool:
     import psycopg
 
@@ -109,8 +117,8 @@ def seaweedfs(
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
         "s3.config": config,
-        "s3.localSocket": folder / "s3.sock",
-        "filer.localSocket": folder / "filer.sock",
+        "s3.localSocket": "s3.sock",  # in its working directory: the whole path may be too long for a socket
+        "filer.localSocket": "filer.sock",
         "s3.autoCreateBucket": "false",  # S3 does not
         "s3.allowDeleteBucketNotEmpty": "false",
         "master.telemetry": "false",
@@ -237,7 +245,6 @@ def prefect_server(processes: Processes, name: str, url: str, port: int) -> Comm
         processes,
         name,
         url,
-        PREFECT_SERVER_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{processes.folder(name)}/prefect.db",
         PREFECT_SERVER_METRICS_ENABLED="true",
         PREFECT_API_BLOCKS_REGISTER_ON_START="false",  # seconds of the start, for blocks that nobody here uses
     )
