@@ -91,6 +91,7 @@ def connect(settings: Settings, database: str | None = None) -> Iterator[psycopg
         user=settings.postgres_user,
         password=settings.postgres_password,
         dbname=database or settings.postgres_db,
+        client_encoding="UTF8",
         connect_timeout=10,
         application_name="pqrs-lakehouse",
         options="-c timezone=UTC -c datestyle=ISO",
