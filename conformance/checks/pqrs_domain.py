@@ -12,7 +12,7 @@ from conformance.observe.postgres_model import Catalogue, words
 
 MAX_CODES = 60  # a longer list is none of types, channels or statuses
 
-# How the words of a value begin; a single letter stands for the whole value.
+# How the words of a value begin; "carta." is that whole word (and not Cartagena), a single letter the whole value.
 TYPES: Mapping[str, tuple[str, ...]] = {
     "P": ("p", "peticion", "petition"),
     "Q": ("q", "queja", "complain"),
@@ -25,7 +25,7 @@ CHANNELS: Mapping[str, tuple[str, ...]] = {
     "web": ("web", "portal", "form", "online", "sitio", "pagina"),
     "chat": ("chat", "whatsapp", "messag", "mensaj"),
     "counter": ("presencial", "ventanilla", "oficina", "office", "counter", "personal"),
-    "letter": ("carta", "letter", "fisic"),
+    "letter": ("carta.", "cartas.", "letter", "fisic", "postal"),
     "social": ("social", "redes", "facebook", "instagram", "twitter"),
     "app": ("app", "movil", "mobile"),
 }
@@ -124,7 +124,9 @@ def _lists(catalogue: Catalogue) -> Iterator[tuple[str, ...]]:
 
 def _is_one(value: str, stems: Iterable[str]) -> bool:
     told = words(value)
-    return any(told == (stem,) if len(stem) == 1 else any(word.startswith(stem) for word in told) for stem in stems)
+    return any(
+        told == (stem,) if len(stem) == 1 else any(f"{word}.".startswith(stem) for word in told) for stem in stems
+    )
 
 
 def _department(column: str, value: str) -> str | None:

@@ -6,10 +6,10 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 import psycopg
 import yaml
@@ -38,13 +38,6 @@ COMPARED_ROWS: Final = 20_000
 
 _SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", ".tox", "__pycache__", "volumes"})
 _INIT_FOLDERS = frozenset({"init-scripts", "initdb", "initdb.d", "docker-entrypoint-initdb.d", "init"})
-
-
-@runtime_checkable
-class HasSecondPostgres(Protocol):
-    """A stack that can start a throw-away server of the same make."""
-
-    def second_postgres(self) -> AbstractContextManager[PostgresAccess]: ...
 
 
 def collect(stack: Stack, probe: Probe) -> PostgresFacts:
@@ -191,8 +184,6 @@ def _second_apply(stack: Stack, items: list[Statement | Command]) -> dict[str, A
     unknown = next((item for item in items if isinstance(item, Command) and not _runs(item)), None)
     if unknown is not None:
         return {"second_apply_problem": f"{unknown.where}: the kit cannot run psql's \\{unknown.name}"}
-    if not isinstance(stack, HasSecondPostgres):
-        return {"second_apply_problem": f"a {stack.kind} stack has no throw-away PostgreSQL"}
     try:
         with stack.second_postgres() as access:
             return {"second_apply": _apply_twice(access, items)}

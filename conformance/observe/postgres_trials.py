@@ -260,7 +260,7 @@ class _Table:
         candidates = {**self.candidates, **{name: [value] for name, value in fixed.items()}}
         for group, checks in _groups(candidates, self.checks):
             options = {name: candidates[name] for name in group}
-            row |= self._first(options, checks) if checks else {name: values[0] for name, values in options.items()}
+            row |= self._combine(options, checks) if checks else {name: values[0] for name, values in options.items()}
         return row
 
     def offer(self, row: Row) -> _Answer:
@@ -348,7 +348,7 @@ class _Table:
         elif shape.base_type.startswith("interval"):
             yield "1 day"
 
-    def _first(self, options: Mapping[str, Sequence[Value]], checks: Sequence[Check]) -> Row:
+    def _combine(self, options: Mapping[str, Sequence[Value]], checks: Sequence[Check]) -> Row:
         """The first combination of ``options`` that ``checks`` accept, found by the server."""
         names = list(options)
         lists = [list(values) for values in options.values()]
@@ -417,7 +417,10 @@ def _token(shape: _Shape) -> str:
 
 
 def _literals(definition: str) -> list[str]:
-    return [literal.replace("''", "'") for literal in _LITERAL.findall(definition)]
+    """The strings in an expression, those of an array literal one by one."""
+    found = [literal.replace("''", "'") for literal in _LITERAL.findall(definition)]
+    members = [part.strip('" ') for one in found if one[:1] + one[-1:] == "{}" for part in one[1:-1].split(",")]
+    return [*found, *members]
 
 
 def _first(count: int, values: Iterable[str]) -> list[str]:

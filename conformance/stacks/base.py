@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -172,6 +173,10 @@ class Stack(ABC):
     def kill_one(self, role: Role) -> str:
         """Kill one process of ``role`` without warning and name it (capability ``kill``); :meth:`heal` brings it back."""
         raise Unavailable(f"a {self.kind} stack cannot kill {role}")
+
+    def second_postgres(self) -> AbstractContextManager[PostgresAccess]:
+        """A throw-away PostgreSQL server of the same make, with an empty database; gone when the context ends."""
+        raise Unavailable(f"a {self.kind} stack has no throw-away PostgreSQL")
 
     def heal(self) -> None:
         """Bring back what :meth:`kill_one` ended and wait until it is ready.
