@@ -22,6 +22,7 @@ from pqrs_lakehouse.domain.places import municipality_codes
 from pqrs_lakehouse.domain.vocabulary import (
     AUTHOR_ROLES,
     CHANNELS,
+    EVENT_TYPES,
     PETITION_KINDS,
     PQRS_TYPES,
     PRIORITIES,
@@ -216,22 +217,23 @@ def _text(name: str, domain: tuple[str, ...]) -> _Member:
 
 _PLACE: Final = _text("municipality_code", municipality_codes())
 _DIGITS: Final = re.compile("[0-9]{5}").fullmatch
-_OTHER: Final = (_text("channel", CHANNELS), _text("pqrs_type", PQRS_TYPES), _text("priority", PRIORITIES), _PLACE)
-_PETITION: Final = (*_OTHER, _text("petition_kind", PETITION_KINDS))
-_READ: Final[Mapping[str, tuple[_Member, ...]]] = {
-    "TICKET_CREATED": _OTHER,
+_CREATION: Final = (_text("channel", CHANNELS), _text("pqrs_type", PQRS_TYPES), _text("priority", PRIORITIES), _PLACE)
+_PETITION: Final = "petition"
+_FORMS: Final[Mapping[str, tuple[_Member, ...]]] = {
+    "TICKET_CREATED": _CREATION,
+    _PETITION: (*_CREATION, _text("petition_kind", PETITION_KINDS)),
     "MESSAGE_ADDED": (_text("author_role", AUTHOR_ROLES), _Member("body", lambda _: True)),
     "STATUS_CHANGED": (_text("from_status", STATUSES), _text("to_status", STATUSES)),
     "ATTACHMENT_ADDED": (_Member("filename", bool), _Member("size_bytes", range(2**53 + 1).__contains__, int)),
 }
-"""The event types, and what of ``data`` each one reads."""
+"""What is read of the data of each event type, and of the creation of a petition."""
 
 _ENVELOPE: Final = ("event_id", "ticket_id", "event_type", "ts", "data")
 _five: Final = itemgetter(*_ENVELOPE)
 _READ_SCHEMA: Final = {
     **{name: SCHEMA[name] for name in ("event_id", "ticket_id", "event_type")},
     "ts": pl.String(),
-    **{member.name: SCHEMA[member.name] for members in (*_READ.values(), _PETITION) for member in members},
+    **{member.name: SCHEMA[member.name] for members in _FORMS.values() for member in members},
 }
 
 
@@ -247,16 +249,20 @@ def _read(lines: pl.Series) -> pl.DataFrame:
     columns: dict[str, list[Any]] = {name: [None] * len(lines) for name in _READ_SCHEMA}
     reasons: list[int | None] = [None] * len(lines)
     event_ids, ticket_ids, event_types, stamps = (columns[name] for name in _ENVELOPE[:4])
+    forms = {
+        form: [(member.name, member.kind, member.allows, columns[member.name]) for member in members]
+        for form, members in _FORMS.items()
+    }
     for row, line in enumerate(lines.to_list()):
         try:
             event_id, ticket_id, event_type, stamps[row], data = _envelope(_object(line))
             if not (0 < len(event_id) <= 64 and 0 < len(ticket_id) <= 64):
                 raise _Unfit("invalid_identifier")
-            for member in _members(event_type, data):
-                value = data.get(member.name)
-                if type(value) is not member.kind or not member.allows(value):
+            for name, kind, allows, column in forms[_form(event_type, data)]:
+                value = data.get(name)
+                if type(value) is not kind or not allows(value):
                     raise _Unfit(_reason_of_data(event_type, line))
-                columns[member.name][row] = value
+                column[row] = value
             event_ids[row], ticket_ids[row], event_types[row] = event_id, ticket_id, event_type
         except _Unfit as unfit:
             reasons[row] = _number(str(unfit))
@@ -301,20 +307,17 @@ def _envelope(event: dict[str, Any]) -> tuple[str, str, str, str, dict[str, Any]
     return event_id, ticket_id, event_type, ts, data
 
 
-def _members(event_type: str, data: dict[str, Any]) -> tuple[_Member, ...]:
-    """What is read of the data (reason 8)."""
-    if event_type == "TICKET_CREATED" and data.get("pqrs_type") == "P":
-        return _PETITION
-    try:
-        return _READ[event_type]
-    except KeyError:
-        raise _Unfit("unknown_event_type") from None
+def _form(event_type: str, data: dict[str, Any]) -> str:
+    """Which of the forms the data has to have (reason 8)."""
+    if event_type not in EVENT_TYPES:
+        raise _Unfit("unknown_event_type")
+    return _PETITION if event_type == "TICKET_CREATED" and data.get("pqrs_type") == "P" else event_type
 
 
 def _reason_of_data(event_type: str, line: bytes) -> str:
     """What is wrong with the data of a line in which something is (reasons 11 to 14)."""
     data = strict_json.loads(line.decode())["data"]  # which tells a whole number from a real one, whatever its size
-    members = [(member, data.get(member.name)) for member in _members(event_type, data)]
+    members = [(member, data.get(member.name)) for member in _FORMS[_form(event_type, data)]]
     if any(value is None for _, value in members):
         return "incomplete_data"
     if any(type(value) is not member.kind for member, value in members):
