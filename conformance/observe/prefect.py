@@ -156,12 +156,12 @@ def _ui(endpoint: Endpoint) -> Ui:
 
 
 def _pools(api: _Api, patience: float) -> tuple[Pool, ...] | None:
-    """The pools once one of them has a worker online, or when patience ends."""
+    """The pools once one is served (it is READY a moment after its first worker is online), or when patience ends."""
     deadline = time.monotonic() + patience
     while True:
         listed = api.filter("/work_pools", {"limit": 20})
         pools = None if listed is None else tuple(_pool(api, pool) for pool in listed)
-        if pools is None or _online(pools) or time.monotonic() > deadline:
+        if pools is None or any(map(_served, pools)) or time.monotonic() > deadline:
             return pools
         time.sleep(0.5)
 
@@ -183,12 +183,12 @@ def _pool(api: _Api, pool: dict[str, Any]) -> Pool:
     )
 
 
-def _online(pools: tuple[Pool, ...]) -> bool:
-    return any(worker.status == "ONLINE" for pool in pools for worker in pool.workers)
+def _served(pool: Pool) -> bool:
+    return pool.status != "NOT_READY" and any(worker.status == "ONLINE" for worker in pool.workers)
 
 
 def _suitable(pools: tuple[Pool, ...] | None) -> Pool | None:
-    fit = (pool for pool in pools or () if pool.type == "process" and pool.status == "READY" and _online((pool,)))
+    fit = (pool for pool in pools or () if pool.type == "process" and pool.status == "READY" and _served(pool))
     return next(fit, None)
 
 
