@@ -84,12 +84,13 @@ class PrometheusFacts(Facts):
 
 
 def collect(stack: Stack, probe: Probe) -> PrometheusFacts:
-    """Look at targets once each had its first scrape; then let Dask work and look at its counter."""
+    """Look at targets once their services are there and scraped; then let Dask work and look at its counter."""
     endpoint = stack.endpoint(Role.PROMETHEUS)
     ready = fetch(f"{endpoint.url}/-/ready").answer
     if not ready.ok:
         return PrometheusFacts(ready=ready)
     loaded = _jobs(str(_api(endpoint, "status/config").get("yaml", "")))
+    places = {role: _places(stack, role, services) for role, services in stack.roles().items()}  # waits for each
     targets = _scraped_targets(endpoint) if loaded else ()
     mounted, mounted_file = _mounted(stack, endpoint)
     return PrometheusFacts(
@@ -100,7 +101,7 @@ def collect(stack: Stack, probe: Probe) -> PrometheusFacts:
         mounted_file=mounted_file,
         target_count=len(targets),
         targets=tuple(sorted(targets, key=lambda target: target.health == "up")[:MAX_TARGETS]),
-        watched=tuple(_watched(stack, endpoint, targets)),
+        watched=tuple(_watched(stack, endpoint, places, targets)),
         counter=_counter(stack, endpoint, probe),
     )
 
@@ -167,26 +168,30 @@ def _mounted(stack: Stack, prometheus: Endpoint) -> tuple[tuple[Job, ...] | None
     return _jobs(text), file.name
 
 
-def _watched(stack: Stack, prometheus: Endpoint, targets: tuple[Target, ...]) -> Iterator[Watched]:
+def _watched(
+    stack: Stack, prometheus: Endpoint, places: dict[Role, set[tuple[str, int | None]]], targets: tuple[Target, ...]
+) -> Iterator[Watched]:
     for role, services in stack.roles().items():
         if role is Role.OTHER:
             continue
-        places = {(endpoint.host, endpoint.port) for endpoint in _endpoints(stack, role, services)}
         urls = tuple(
             target.url
             for target in targets
-            if (url := urlsplit(target.url)) and (url.hostname in services or (url.hostname, url.port) in places)
+            if (url := urlsplit(target.url)) and (url.hostname in services or (url.hostname, url.port) in places[role])
         )
         series = role in SIGNATURES and bool(_query(prometheus, f'group({{__name__=~"{SIGNATURES[role]}"}})'))
         if urls or series:
             yield Watched(role=role, targets=urls[:MAX_TARGETS], series=series)
 
 
-def _endpoints(stack: Stack, role: Role, services: tuple[str, ...]) -> Iterator[Endpoint]:
+def _places(stack: Stack, role: Role, services: tuple[str, ...]) -> set[tuple[str, int | None]]:
     """Where the role answers: its ports by name, and where there are several processes, each by its own."""
+    places: set[tuple[str, int | None]] = set()
     for port in ("main", "dashboard", *services):
         with suppress(Unavailable):
-            yield stack.endpoint(role, port)
+            endpoint = stack.endpoint(role, port)
+            places.add((endpoint.host, endpoint.port))
+    return places
 
 
 def _query(prometheus: Endpoint, query: str) -> list[float]:
