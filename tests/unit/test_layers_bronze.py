@@ -17,16 +17,16 @@ from pqrs_lakehouse.layers.bronze import split, stable_bucket
 
 ARRIVAL = date(2026, 7, 9)
 STARTED = datetime(2026, 7, 10, 3, tzinfo=UTC)
-CREATED = {
+CREATED: dict[str, Any] = {
     "channel": "email",
     "pqrs_type": "P",
     "petition_kind": "general",
     "priority": "alta",
     "municipality_code": "05001",
 }
-MESSAGE = {"author_role": "citizen", "body": ""}
-CHANGE = {"from_status": "RECEIVED", "to_status": "CLOSED"}
-ATTACHMENT = {"filename": "foto.jpg", "size_bytes": 0}
+MESSAGE: dict[str, Any] = {"author_role": "citizen", "body": ""}
+CHANGE: dict[str, Any] = {"from_status": "RECEIVED", "to_status": "CLOSED"}
+ATTACHMENT: dict[str, Any] = {"filename": "foto.jpg", "size_bytes": 0}
 
 
 def event(event_type: str = "TICKET_CREATED", data: Any = CREATED, **members: Any) -> dict[str, Any]:
