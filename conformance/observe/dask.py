@@ -129,7 +129,7 @@ def collect(stack: Stack, probe: Probe) -> DaskFacts:
         "worker_complaints": _complaints(stack),
         "protocol": Attempt(ok=True, detail=main.url),
     }
-    probe.progress("dask: a fan-out over every worker")
+    probe.progress("a fan-out over every worker")
     try:
         with connect(main) as client:
             identity = client.scheduler_info(n_workers=-1)

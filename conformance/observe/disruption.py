@@ -66,7 +66,7 @@ def collect(stack: Stack, probe: Probe) -> DisruptionFacts:
         Unavailable: the stack can do neither.
         StackError: what was killed did not come back.
     """
-    probe.progress("disruption: PostgreSQL is restarted, a Dask worker is killed in the middle of a job")
+    probe.progress("PostgreSQL is restarted, a Dask worker is killed in the middle of a job")
     with ThreadPoolExecutor(2) as pool:
         restart = pool.submit(_if_able, stack, Capability.RESTART, _postgres_restart)
         kill = pool.submit(_if_able, stack, Capability.KILL, _worker_kill)

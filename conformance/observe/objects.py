@@ -159,7 +159,7 @@ def collect(stack: Stack, probe: Probe) -> ObjectsFacts:
     }
     if login.ok:
         facts["open_buckets"] = _open_buckets(store, buckets[:5])
-        probe.progress("object store: round trips, listing, Delta commits")
+        probe.progress("round trips, listing, Delta commits")
         facts |= _in_scratch_bucket(store, s3, probe.seed)
     return ObjectsFacts.model_validate(facts)
 

@@ -111,7 +111,7 @@ def collect(stack: Stack, probe: Probe) -> PrefectFacts:
     }
     pool = _suitable(facts["pools"])
     if pool:
-        probe.progress(f"prefect: a flow run on work pool {pool.name}")
+        probe.progress(f"a flow run on work pool {pool.name}")
         facts |= _experiment(api, pool.name)
     return PrefectFacts.model_validate(facts)
 

@@ -204,7 +204,7 @@ def _counter(stack: Stack, prometheus: Endpoint, probe: Probe) -> Counter:
     """Let Dask do tasks of a name of their own, once it has been seen idle, and wait until Prometheus counts them."""
     probe.observation("dask")
     before = sum(_query(prometheus, COUNTER)) if _query(prometheus, 'group({__name__=~"dask_scheduler_.+"})') else None
-    probe.progress("prometheus: do the task counters move?")
+    probe.progress("do the task counters move?")
     try:
         with connect(stack.endpoint(Role.DASK_SCHEDULER)) as client:
             answers([submit(client, str(number), name=WORK) for number in range(TASKS)], within=30.0)
