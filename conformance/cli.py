@@ -130,7 +130,8 @@ def explain(guarantee: str, lang: str) -> None:
 def list_(profile: str | None, lang: str) -> None:
     """List the guarantees: ● required, ○ recommended, – left out."""
     kit = Kit()
-    profiles = [load_profile(name, kit.catalogue) for name in ([profile] if profile else named_profiles())]
+    names = [profile] if profile else list(named_profiles(kit.profiles))
+    profiles = [load_profile(name, kit.catalogue, kit.profiles) for name in names]
     header = ("ID", *(one.name for one in profiles), WORDS[lang]["title"])
     rows = [
         (id_, *(_mark(one, id_, points=bool(profile)) for one in profiles), one_line(guarantee.wording(lang).title))
@@ -194,6 +195,7 @@ def _plugin_options(options: Options) -> list[str]:
     values = {
         "stack": options.stack,
         "path": options.path and options.path.absolute(),
+        "source": options.path,
         "profile": profile,
         "env-file": options.env_file and options.env_file.absolute(),
         "evidence": options.evidence and options.evidence.absolute(),

@@ -26,6 +26,7 @@ class Options:
 
     stack: str = "auto"
     path: Path | None = None  # the repository; None: the reference
+    source: str | None = None  # how the person named it, for the verdict; None: as ``path`` does
     profile: str | None = None  # None: the one for that repository, or that the evidence was judged by
     only: tuple[str, ...] = ()
     static: bool = False
@@ -83,7 +84,7 @@ def plan(kit: Kit, options: Options) -> Plan:
     if not (recorded and recorded.folder.resolve() == (options.report_dir / EVIDENCE).resolve()):
         check_folder(options.report_dir / EVIDENCE)
     files.check_folder(options.report_dir)
-    subject = recorded.stack.subject if recorded else _subject(kit, options.path, source)
+    subject = recorded.stack.subject if recorded else _subject(kit, options)
     return Plan(options, profile, only, subject, recorded)
 
 
@@ -117,11 +118,12 @@ def _selected(kit: Kit, profile: Profile, asked: tuple[str, ...]) -> frozenset[s
     return kit.catalogue.closure(chosen)
 
 
-def _subject(kit: Kit, path: Path | None, source: Path | None) -> Subject:
-    root = source or kit.reference()
-    if path is None or _is_reference(kit, root):
+def _subject(kit: Kit, options: Options) -> Subject:
+    root = options.path or kit.reference()
+    if _is_reference(kit, root):
         return Subject(name="reference", source="reference", commit=_commit(root))
-    return Subject(name=printable(root.resolve().name), source=printable(str(path)), commit=_commit(root))
+    source = options.source or str(options.path)
+    return Subject(name=printable(root.resolve().name), source=printable(source), commit=_commit(root))
 
 
 def _commit(root: Path) -> str | None:

@@ -14,6 +14,7 @@ import pytest
 OPTIONS: dict[str, dict[str, Any]] = {
     "stack": {"help": "what to check: auto, embedded, recorded (compose and attached: not in this version)"},
     "path": {"type": Path, "help": "the repository to check; left out: the reference"},
+    "source": {"help": argparse.SUPPRESS},  # how the command line's user named the repository
     "profile": {"help": "name of a profile, or the path of its TOML file"},
     "only": {"action": "append", "default": [], "help": "a guarantee or a family (may be repeated)"},
     "static": {"action": "store_true", "help": "only what needs no running service"},

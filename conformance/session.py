@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, NoReturn
 
 import pytest
@@ -70,7 +70,7 @@ class Session:
             id_ = getattr(getattr(item, "function", None), "guarantee_id", None)
             if id_ is None:
                 others.append(item)
-            elif id_ in self._plan.ids and id_ not in self._items:
+            elif id_ in self._plan.ids and id_ not in self._items and self._is_the_kits(item, id_):
                 self._items[id_] = item
             else:
                 unwanted.append(item)
@@ -176,6 +176,11 @@ class Session:
 
         return argument
 
+    def _is_the_kits(self, item: pytest.Item, id_: str) -> bool:
+        """Nobody else's function can pass for the kit's check of a guarantee."""
+        check, function = self._kit.checks.get(id_), item.function  # type: ignore[attr-defined]
+        return check is not None and _name(check.function) == _name(function)
+
     def _guarantee(self, item: pytest.Item) -> str | None:
         return next((id_ for id_, ours in self._items.items() if ours is item), None)
 
@@ -199,3 +204,7 @@ def _reason(judgment: Judgment) -> str:
     if judgment.status is Status.BLOCKED:
         return f"blocked by {', '.join(judgment.blocked_by)}"
     return f"{judgment.status}: {judgment.observed}"
+
+
+def _name(function: Callable[..., object]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__

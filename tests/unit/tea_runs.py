@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,25 @@ def pytest_tea(cwd: Path, *arguments: str, **behaviour: Any) -> subprocess.Compl
     )  # fmt: skip
 
 
-def conformance_args(*arguments: str, tea: bool = False) -> list[str]:
-    return [sys.executable, "-m", "conformance", *arguments, *(["--", *TEA] if tea else [])]
+def conformance_args(*arguments: str, on_tea: bool = False) -> list[str]:
+    return [sys.executable, "-m", "conformance", *arguments, *(["--", *TEA] if on_tea else [])]
 
 
-def conformance(cwd: Path, *arguments: str, tea: bool = False, **behaviour: Any) -> subprocess.CompletedProcess[str]:
-    """The command line; ``tea``: on the tea kit."""
+def conformance(cwd: Path, *arguments: str, on_tea: bool = False, **behaviour: Any) -> subprocess.CompletedProcess[str]:
+    """The command line; ``on_tea``: on the tea kit."""
     return subprocess.run(
-        conformance_args(*arguments, tea=tea),
+        conformance_args(*arguments, on_tea=on_tea),
         cwd=cwd, env=environment(**behaviour), capture_output=True, text=True, timeout=LIMIT, check=False,
     )  # fmt: skip
+
+
+def wait_for(file: Path, word: str, process: subprocess.Popen[str]) -> None:
+    """Wait until a run in its own process has left ``word`` in ``file``."""
+    deadline = time.monotonic() + LIMIT
+    while not (file.exists() and word in file.read_text(encoding="utf-8")):
+        assert process.poll() is None, "the run ended too early"
+        assert time.monotonic() < deadline, f"never: {word}"
+        time.sleep(0.02)
 
 
 def verdict_in(folder: Path) -> Verdict:

@@ -6,14 +6,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tea_runs import LIMIT, TEA, environment, pytest_tea, statuses, verdict_in
+from tea_runs import LIMIT, TEA, environment, pytest_tea, statuses, verdict_in, wait_for
 
 import conformance.session  # noqa: F401 - or pytester would import it anew for every run
 from conformance.verdict.bundle import Evidence
@@ -261,19 +260,23 @@ def test_it_leaves_other_tests_alone_and_their_failures_count(tea: Tea, tmp_path
     assert statuses(verdict_in(tmp_path / "reports")) == SOUND
 
 
+def test_nobody_elses_function_passes_for_a_check(tea: Tea, tmp_path: Path) -> None:
+    impostor = tmp_path / "test_impostor.py"
+    impostor.write_text(
+        "from conformance.verdict.words import guarantee\n@guarantee('E2E-01')\ndef test_there_is_tea(teapot): pass\n",
+        encoding="utf-8",
+    )
+    for order in ((str(impostor), *TEA), (*TEA, str(impostor))):
+        done = tea(*order, EMBEDDED, tea=0)
+        assert done.returncode == 1
+        assert "1 failed, 2 passed, 4 skipped, 3 deselected" in done.stdout
+        assert statuses(verdict_in(tmp_path / "reports"))["01"] == "fail"
+
+
 def test_no_report_of_an_earlier_run_is_left_beside_a_failed_one(tea: Tea, tmp_path: Path) -> None:
     assert tea(EMBEDDED).returncode == 0
     assert tea(EMBEDDED, enter="stack-error").returncode == 2
     assert {file.name for file in (tmp_path / "reports").iterdir()} == {"evidence"}
-
-
-def wait_for(room: Path, word: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + LIMIT
-    trace = room / "trace"
-    while not (trace.exists() and word in trace.read_text(encoding="utf-8")):
-        assert process.poll() is None, "the run ended too early"
-        assert time.monotonic() < deadline, f"never: {word}"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -286,7 +289,7 @@ def test_an_interruption_cleans_up_and_leaves_a_partial_verdict(
         [sys.executable, "-m", "pytest", *TEA, EMBEDDED],
         cwd=tmp_path, env=environment(**behaviour), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        wait_for(tmp_path, f"hanging in {where}", process)
+        wait_for(tmp_path / "trace", f"hanging in {where}", process)
         process.send_signal(number)
         out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 3, out + err
