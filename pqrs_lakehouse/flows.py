@@ -9,10 +9,13 @@ import time
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import requests
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from pqrs_lakehouse.settings import Settings
 
@@ -93,9 +96,8 @@ def deploy(settings: Settings, pool: str = "default") -> str:
     """
     api = _Api(settings)
     if not api.exists(f"work_pools/{pool}"):
-        workers = api.get("collections/views/aggregate-worker-metadata")
-        template = workers["prefect"]["process"]["default_base_job_configuration"]
-        api.post("work_pools/", {"name": pool, "type": "process", "base_job_template": template})
+        # Its first worker fills in the template: a server that is asked for one looks on the Internet.
+        api.post("work_pools/", {"name": pool, "type": "process"})
     flow_id = api.post("flows/", {"name": FLOW})["id"]
     text = {"type": "string"}
     deployment = api.post(
@@ -127,8 +129,11 @@ def run_deployment(settings: Settings, run_id: str, as_of: date | None = None, *
     api = _Api(settings)
     deadline = time.monotonic() + timeout_s
     deployment = api.get(f"deployments/name/{FLOW}/{DEPLOYMENT}")
-    parameters = {"run_id": run_id, "as_of": as_of and as_of.isoformat()}
-    flow_run = api.post(f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
+    body = {
+        "parameters": {"run_id": run_id, "as_of": as_of and as_of.isoformat()},
+        "idempotency_key": str(uuid4()),  # asked again, it is still one run
+    }
+    flow_run = api.post(f"deployments/{deployment['id']}/create_flow_run", body)
     while flow_run["state"]["type"] not in _TERMINAL:
         if time.monotonic() > deadline:
             raise OrchestrationError(
@@ -141,10 +146,21 @@ def run_deployment(settings: Settings, run_id: str, as_of: date | None = None, *
 
 
 class _Api:
-    """Prefect's REST API."""
+    """Prefect's REST API. A server on SQLite says 503 while its database is busy: it is asked again."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.require("prefect_api_url").rstrip("/")
+        self._session = requests.Session()
+        again = Retry(
+            total=8,
+            connect=0,
+            read=0,
+            status_forcelist=[503],
+            allowed_methods=None,
+            backoff_factor=0.2,
+            raise_on_status=False,
+        )
+        self._session.mount(self._url, HTTPAdapter(max_retries=again))
 
     def exists(self, path: str) -> bool:
         return self._request("GET", path, None).status_code != 404
@@ -157,7 +173,7 @@ class _Api:
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> requests.Response:
         try:
-            return requests.request(method, f"{self._url}/{path}", json=body, timeout=30)
+            return self._session.request(method, f"{self._url}/{path}", json=body, timeout=30)
         except requests.RequestException as error:
             raise OrchestrationError(f"Prefect does not answer at {self._url}: {type(error).__name__}") from error
 
