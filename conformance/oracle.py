@@ -339,9 +339,10 @@ def text_members(event: Mapping[str, Any]) -> list[str]:
 
 
 def identifiers_fit(*identifiers: str) -> None:
-    """Reason 7: 1 to 64 characters."""
-    if not all(1 <= len(identifier) <= 64 for identifier in identifiers):
-        raise Unfit("invalid_identifier")
+    """Reason 7: 1 to 64 characters, none of them a control character."""
+    for identifier in identifiers:
+        if not 1 <= len(identifier) <= 64 or any(ord(c) < 32 or ord(c) == 127 for c in identifier):
+            raise Unfit("invalid_identifier")
 
 
 def timestamp(ts: str) -> datetime:
@@ -621,7 +622,7 @@ def pauses(holds: Iterable[Hold], start: date, length: int, as_of: date) -> tupl
     paused, suspended = 0, False
     for hold in holds:
         begins = max(hold.begins, start)
-        ends = max(as_of if hold.ends is None else hold.ends, start)
+        ends = max(as_of if hold.ends is None else hold.ends, begins)
         if business_days_after(start, begins) - paused < length:
             paused += business_days_after(begins, ends)
             suspended = hold.ends is None

@@ -217,6 +217,7 @@ def _text(name: str, domain: tuple[str, ...]) -> _Member:
 
 _PLACE: Final = _text("municipality_code", municipality_codes())
 _DIGITS: Final = re.compile("[0-9]{5}").fullmatch
+_IDENTIFIER: Final = re.compile(r"[^\x00-\x1f\x7f]{1,64}").fullmatch
 _CREATION: Final = (_text("channel", CHANNELS), _text("pqrs_type", PQRS_TYPES), _text("priority", PRIORITIES), _PLACE)
 _PETITION: Final = "petition"
 _FORMS: Final[Mapping[str, tuple[_Member, ...]]] = {
@@ -256,7 +257,7 @@ def _read(lines: pl.Series) -> pl.DataFrame:
     for row, line in enumerate(lines.to_list()):
         try:
             event_id, ticket_id, event_type, stamps[row], data = _envelope(_object(line))
-            if not (0 < len(event_id) <= 64 and 0 < len(ticket_id) <= 64):
+            if not (_IDENTIFIER(event_id) and _IDENTIFIER(ticket_id)):
                 raise _Unfit("invalid_identifier")
             for name, kind, allows, column in forms[_form(event_type, data)]:
                 value = data.get(name)

@@ -278,7 +278,7 @@ def _pauses(terms: pl.DataFrame, valid: pl.DataFrame, as_of: date) -> pl.DataFra
     term = ["ticket", "term_no"]
     next_day = pl.col("day").shift(-1).over("ticket").alias("next_day")
     begins = _through(pl.max_horizontal("day", "start_day"))
-    ends = _through(pl.max_horizontal(pl.col("next_day").fill_null(as_of), "start_day"))
+    ends = _through(pl.max_horizontal(pl.col("next_day").fill_null(as_of), "day", "start_day"))
     paused_before = pl.col("pause").cum_sum().over(term) - pl.col("pause")
     return (
         valid.with_columns(next_day)

@@ -145,7 +145,7 @@ QUARANTINED = {
     ],
     "invalid_identifier": [
         line(event_id=""), line(ticket_id=""), line(event_id="x" * 65), line(ticket_id="ñ" * 65),
-        line("NOPE", event_id=""),
+        line("NOPE", event_id=""), line(ticket_id="T\0"), line(event_id="\n"), line(ticket_id="\x7f1"),
     ],
     "unknown_event_type": [line(""), line("ticket_created"), line("TICKET_CREATED "), line("X", ts="no")],
     "invalid_timestamp": [

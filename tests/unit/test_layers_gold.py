@@ -170,6 +170,7 @@ def test_a_hold_that_ends_before_the_term_starts_does_not_pause() -> None:
 @pytest.mark.parametrize(
     ("as_of", "paused", "due", "state"),
     [
+        ("2026-05-29", 0, 20260617, "SUSPENDED"),  # before it begins: nothing to pause yet
         ("2026-06-03", 0, 20260617, "SUSPENDED"),
         ("2026-06-10", 4, 20260623, "SUSPENDED"),  # 4 5 9 10
         ("2026-07-01", 17, 20260714, "SUSPENDED"),  # 4 5 9 to 12, 16 to 19, 22 to 26, 30 June, 1 July

@@ -155,6 +155,8 @@ def test_rows_are_what_stands_between_line_feeds() -> None:
         ("invalid_identifier", said(event_id="")),
         ("bronze", said(ticket_id="ñ" * 64)),
         ("invalid_identifier", said(ticket_id="ñ" * 65)),
+        ("invalid_identifier", said(ticket_id="T\0")),
+        ("bronze", said(ticket_id="T\x80 1")),
         ("unknown_event_type", said(event_type="ticket_created")),
         ("invalid_timestamp", said(ts="2026-02-29T10:00:00Z")),
         ("incomplete_data", said(data={})),
