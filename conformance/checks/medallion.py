@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
-from conformance.observe.postgres_model import Catalogue, Column, Key, PostgresFacts, Relation, words
+from conformance.observe.postgres_model import DIMENSION, Catalogue, Column, Key, PostgresFacts, Relation, words
 from conformance.verdict.parameters import Parameters
 from conformance.verdict.words import cannot_tell
 
-DIMENSION = frozenset(words("dim dims dimension dimensions dimensiones lookup lkp cat catalogo ref maestro maestra"))
-FACT = frozenset(words("fact facts fct fac hecho hechos kpi kpis agg mart"))
 TIME = frozenset(words("date fecha day dia ts time tiempo timestamp periodo period month mes year calendar calendario"))
 IDENTIFIER = frozenset(words("id key sk pk fk llave code codigo cod"))
 NOTHING_SAID = IDENTIFIER | frozenset(words("name nombre description descripcion label etiqueta value valor"))
@@ -79,8 +77,7 @@ class Medallion:
         return {
             name: relation
             for name, relation in tables(self.catalogue.relations).items()
-            if name not in bronze
-            and (is_called_dimension(relation) or (name not in metadata and lists_codes(relation)))
+            if name not in bronze and (relation.is_called_dimension or (name not in metadata and relation.is_code_list))
         }
 
     @cached_property
@@ -90,7 +87,7 @@ class Medallion:
             name: relation
             for name, relation in tables(self.layer("silver", "gold")).items()
             if name not in self.dimensions
-            and (FACT & {*words(relation.name)} or relation.event_times or relation.foreign_keys)
+            and (relation.is_called_fact or relation.event_times or relation.foreign_keys)
         }
 
     @cached_property
@@ -112,27 +109,10 @@ class Medallion:
         return found
 
 
-def is_called_dimension(relation: Relation) -> bool:
-    """A word of its name says so: ``dim_channel``, ``DimCanal``, ``cat_municipio``."""
-    return bool(DIMENSION & {*words(relation.name)})
-
-
-def lists_codes(relation: Relation) -> bool:
-    """A short list that a column identifies, not called a fact."""
-    return relation.values is not None and bool(single_keys(relation)) and not FACT & {*words(relation.name)}
-
-
 def is_calendar(relation: Relation) -> bool:
     """Called after time, or keyed by a date."""
-    keyed = any(relation.columns[name].kind == "time" for name in single_keys(relation))
+    keyed = any(relation.columns[name].kind == "time" for name in relation.single_keys)
     return keyed or bool({*words(relation.name)} & TIME)
-
-
-def single_keys(relation: Relation) -> tuple[str, ...]:
-    """Columns that identify a row alone."""
-    return tuple(
-        key.columns[0] for key in relation.keys.values() if len(key.columns) == 1 and key.columns[0] in relation.columns
-    )
 
 
 def grain_keys(relation: Relation) -> list[Key]:
@@ -173,7 +153,7 @@ def conformed(fact: Relation, name: str, dimension: Relation) -> Iterator[tuple[
     (``due_date_key``); or like the dimension itself (``channel``, ``channel_id``, ``id_canal`` for ``dim_channel``,
     ``canales``).
     """
-    keys = {key: dimension.columns[key] for key in single_keys(dimension)}
+    keys = {key: dimension.columns[key] for key in dimension.single_keys}
     told = {key for key in keys if {*words(key)} - NOTHING_SAID}
     subject = _singular(word for word in words(dimension.name) if word not in DIMENSION)
     for column_name, column in fact.columns.items():

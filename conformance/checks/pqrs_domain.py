@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from conformance.checks.medallion import is_called_dimension, tables
+from conformance.checks.medallion import tables
 from conformance.observe.postgres_model import Catalogue, words
 
 MAX_CODES = 60  # a longer list is none of types, channels or statuses
@@ -118,7 +118,7 @@ def _lists(catalogue: Catalogue) -> Iterator[tuple[str, ...]]:
     yield from catalogue.enums.values()
     for relation in tables(catalogue.relations).values():
         for values in (relation.values or {}).values():
-            if 0 < len(values) <= MAX_CODES and (len(values) == relation.rows or is_called_dimension(relation)):
+            if 0 < len(values) <= MAX_CODES and (len(values) == relation.rows or relation.is_called_dimension):
                 yield values
 
 

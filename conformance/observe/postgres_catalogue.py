@@ -43,9 +43,6 @@ CODE_ROWS: Final = 5_000
 CODE_COLUMNS: Final = 16
 COUNTING_S: Final = 20.0
 
-DIMENSION_WORDS: Final = frozenset(
-    words("dim dims dimension dimensions dimensiones lookup lkp cat catalogo ref maestro maestra")
-)
 _PEOPLE: Final = frozenset(
     words(
         "user users usuario usuarios account accounts cuenta cuentas person persons people persona personas"
@@ -317,17 +314,16 @@ def _count(connection: Connection, relation: Relation) -> int:
 def _lists_codes(relation: Relation, rows: int) -> bool:
     """Whether the table looks like a list of codes, which is all whose contents are read.
 
-    It has rows, but few; a key; few columns, one of them text; no time at which something happened (unless it is called
-    a dimension); and it is not about people.
+    It has rows, but few; a key; few columns, one of them text; it is called a dimension or, not called a fact, holds no
+    time at which something happened; and it is not about people.
     """
-    name = {*words(relation.name)}
     return (
         0 < rows <= CODE_ROWS
         and bool(relation.keys)
         and len(relation.columns) <= CODE_COLUMNS
         and any(column.kind in {"text", "enum"} for column in relation.columns.values())
-        and bool(name & DIMENSION_WORDS or not relation.event_times)
-        and not name & _PEOPLE
+        and (relation.is_called_dimension or not (relation.is_called_fact or relation.event_times))
+        and not _PEOPLE & {*words(relation.name)}
     )
 
 

@@ -24,6 +24,11 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[a-z]+|\d+", plain))
 
 
+DIMENSION: Final = frozenset(
+    words("dim dims dimension dimensions dimensiones lookup lkp cat catalogo ref maestro maestra")
+)
+FACT: Final = frozenset(words("fact facts fct fac hecho hechos kpi kpis agg mart"))
+
 # Times that tell when a row was loaded or is valid, not when something happened.
 _NOT_EVENTS: Final = frozenset(
     words(
@@ -83,6 +88,28 @@ class Relation(Facts):
     indexes: dict[str, Index] = Field(default_factory=dict)
     rows: int | None = None  # exact below ``ROW_LIMIT``, which stands for itself and more; None: not counted
     values: dict[str, tuple[str, ...]] | None = None  # distinct texts by column of what looks like a list of codes
+
+    @property
+    def is_called_dimension(self) -> bool:
+        """A word of its name says so: ``dim_channel``, ``DimCanal``, ``cat_municipio``."""
+        return bool(DIMENSION & {*words(self.name)})
+
+    @property
+    def is_called_fact(self) -> bool:
+        """A word of its name says so: ``fact_ticket``, ``hechos_pqrs``, ``kpi_volume_daily``."""
+        return bool(FACT & {*words(self.name)})
+
+    @property
+    def single_keys(self) -> tuple[str, ...]:
+        """Columns that identify a row alone."""
+        return tuple(
+            key.columns[0] for key in self.keys.values() if len(key.columns) == 1 and key.columns[0] in self.columns
+        )
+
+    @property
+    def is_code_list(self) -> bool:
+        """A short list of texts, not called a fact, each row of which a single column identifies."""
+        return self.values is not None and bool(self.single_keys) and not self.is_called_fact
 
     @property
     def event_times(self) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ def _by_foreign_key(name: str, relation: Relation, column: str, rule: str) -> Ru
 
 def _ruled(relation: Relation) -> list[tuple[str, str]]:
     """Columns that hold a type, a status or a measure, by the words of their names; code lists hold none."""
-    if relation.values is not None:
+    if relation.is_code_list:
         return []
     found = ((name, _rule(relation, name, column)) for name, column in relation.columns.items())
     return [(name, rule) for name, rule in found if rule][:MAX_RULES]

@@ -151,6 +151,35 @@ def test_who_follows_the_class_gets_every_required_point(
     assert lacking.keys() == {"MED-10", "PGS-08"}  # beyond the class
 
 
+def test_another_version_of_the_class_gets_them_too(
+    stack: Stack, database: PostgresAccess, schoolbook: str, tmp_path: Path
+) -> None:
+    """Statuses and priorities in Spanish, dimensions in gold, two schemas more."""
+    words = {
+        "'Open'": "'Radicado'", "'In Progress'": "'En trámite'", "'Pending'": "'En espera'", "'Resolved'": "'Resuelto'",
+        "'Closed'": "'Cerrado'", "'Low'": "'baja'", "'Medium'": "'media'", "'High'": "'alta'", "'Urgent'": "'urgente'",
+        "'phone'": "'call'", "'web_portal'": "'webform'", "silver.dim_": "gold.dim_",
+    }  # fmt: skip
+    text = schoolbook
+    for here, there in words.items():
+        assert here in text
+        text = text.replace(here, there)
+    text += """
+        CREATE SCHEMA IF NOT EXISTS analytics;
+        CREATE SCHEMA IF NOT EXISTS auth;
+        CREATE TABLE IF NOT EXISTS auth.users (
+            id serial PRIMARY KEY, username text UNIQUE, password_hash text, created_at timestamptz DEFAULT now());
+        INSERT INTO auth.users (username, password_hash) VALUES ('admin', 'argon2id-of-something');
+        CREATE OR REPLACE VIEW analytics.v_volume AS SELECT * FROM gold.kpi_volume_daily;
+    """
+    (tmp_path / "init-scripts").mkdir()
+    (tmp_path / "init-scripts" / "init.sql").write_text(text, encoding="utf-8")
+    run(database, text)
+    facts = look(stack, database, tmp_path)
+    assert verdicts(facts, "clase-4h").keys() & profile("clase-4h")["required"].keys() == set()
+    assert "argon2id" not in facts.model_dump_json()
+
+
 def test_a_sound_lakehouse_in_spanish_and_of_another_shape(
     stack: Stack, database: PostgresAccess, tmp_path: Path, server: PostgresAccess
 ) -> None:
