@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import stat
@@ -82,15 +83,15 @@ def create(processes: Processes, name: str, access: PostgresAccess) -> Command:
 
 def _folder(processes: Processes, user: str | None) -> Path:
     """A new folder: the stack's own is closed to every other user, so for ``user`` it is one beside it."""
-    if user is None:
-        return Path(tempfile.mkdtemp(prefix="postgres-", dir=processes.directory))
-    parents = [tempfile.gettempdir(), *FOLDERS]
-    parent = next((folder for folder in parents if _open_to_all(Path(folder))), None)
+    parents = [tempfile.gettempdir(), *FOLDERS] if user else [str(processes.directory)]
+    parent = next((folder for folder in parents if not user or _open_to_all(Path(folder))), None)
     if parent is None:
         raise StackError(f"no temporary folder that user {user!r} can enter among {', '.join(parents)}: set TMPDIR")
-    folder = Path(tempfile.mkdtemp(prefix="pqrs-postgres-", dir=parent))
+    folder = Path(parent, f"pqrs-postgres-{secrets.token_hex(8)}")
     processes.remove_at_end(folder)
-    _give(folder, user)
+    folder.mkdir(mode=0o700)
+    if user:
+        _give(folder, user)
     return folder
 
 

@@ -32,7 +32,7 @@ from conformance.stacks.processes import Processes
 if TYPE_CHECKING:
     from pqrs_lakehouse.settings import Settings
 
-TIMEOUT = 180.0  # seconds until a service that does not answer is given up: a cold start on a busy machine is a minute
+TIMEOUT = 300.0  # seconds until a service that does not answer is given up; Prefect needs two minutes on a busy machine
 DATABASE = USER = "pqrs"
 WORKERS = ("dask-worker-1", "dask-worker-2")
 SERVICES: dict[Role, tuple[str, ...]] = {
@@ -102,8 +102,8 @@ class EmbeddedStack(Stack):
             self._block = cleanup.enter_context(PortBlock())
             self._processes = Processes(self.secrets(), self._keep)
             self._launcher = Launcher(self._processes, self._timeout)
-            for step in (self._launcher.join, self._processes.close, self._launcher.stop):  # the last comes first
-                cleanup.callback(step)
+            for step in (self._processes.close, self._launcher.join, self._processes.end_all, self._launcher.stop):
+                cleanup.callback(step)  # the last comes first
             self._scheduler_file = self._processes.directory / "scheduler.json"
             self._prefect_is_up = self._processes.directory / "prefect-is-up"
             port = self._port("PREFECT_PORT")  # fixed from the start: settings tell it before Prefect answers

@@ -75,7 +75,7 @@ class Processes:
 
     def __init__(self, secret: Collection[str] = (), keep: bool = False) -> None:
         self.marker = secrets.token_hex(8)
-        self.directory = Path(tempfile.mkdtemp(prefix="pqrs-stack-"))  # nobody else may enter it
+        self.directory = Path(tempfile.gettempdir(), f"pqrs-stack-{self.marker}")
         self._secrets = secret
         self._keep = keep
         self._lock = threading.Lock()
@@ -91,9 +91,10 @@ class Processes:
         os.close(reading)
         self._orders = os.fdopen(writing, "w", encoding="utf-8", errors="surrogateescape", buffering=1)
         self.remove_at_end(self.directory)
+        self.directory.mkdir(mode=0o700)
 
     def remove_at_end(self, path: Path) -> None:
-        """``path`` goes with the stack, unless its folders are kept."""
+        """``path``, which need not be there yet, goes with the stack, unless its folders are kept."""
         if not self._keep:
             with self._lock:
                 self._paths.append(path)
@@ -186,12 +187,11 @@ class Processes:
         self._end(children, self.marker, guard.PATIENCE)
 
     def close(self) -> None:
-        """End every process, remove the folders (unless they are kept) and dismiss the guard.
+        """Once all have ended: remove the folders (unless they are kept) and dismiss the guard.
 
         Raises:
             StackError: something is left; names it.
         """
-        self.end_all()
         guard.remove(map(str, self._paths))
         with contextlib.suppress(OSError):
             self._orders.close()

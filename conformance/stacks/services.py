@@ -110,14 +110,14 @@ def seaweedfs(
         ports[f"{part}.port.grpc"] = grpc = block.take()
         processes.remove_at_end(Path(f"/tmp/seaweedfs-{part}-grpc-{grpc}.sock"))  # noqa: S108 - fixed in its source
     options = {
-        "dir": folder / "data",
+        "dir": "data",  # paths from its folder: a comma in a path would make two of it, and a long one no socket
         "ip": HOST,
         "ip.bind": HOST,
         **ports,
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
-        "s3.config": config,
-        "s3.localSocket": "s3.sock",  # in its working directory: the whole path may be too long for a socket
+        "s3.config": config.name,
+        "s3.localSocket": "s3.sock",
         "filer.localSocket": "filer.sock",
         "s3.autoCreateBucket": "false",  # S3 does not
         "s3.allowDeleteBucketNotEmpty": "false",
