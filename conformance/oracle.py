@@ -614,7 +614,7 @@ def holds_before(end: int, own: range, valid: Sequence[StatusEvent]) -> list[Hol
 def pauses(holds: Iterable[Hold], start: date, length: int, as_of: date) -> tuple[int, bool]:
     """Art. 17: the term stands still from the day after the request to the day on which the citizen completes it.
 
-    A hold counts only while the term runs: what begins after the last day saves nothing.
+    A hold counts only while the term runs: what begins on the last day or after it saves nothing.
 
     Returns:
         the business days that do not count, and whether the term stands still now (an open hold that counts).

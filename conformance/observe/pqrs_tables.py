@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from conformance import oracle
@@ -46,8 +46,10 @@ _CODES = {
 }
 
 
-def natural(tables: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, Any]]]:
-    """The tables with every key looked up in the dimension that it points to; one that points nowhere says so.
+def natural(
+    tables: Mapping[str, Sequence[Row]], chosen: Iterable[str] | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """The ``chosen`` tables (all) with every key looked up in the dimension that it points to, if it points anywhere.
 
     ``tables`` holds rows as they stand in the store, the dimensions among them.
     """
@@ -65,9 +67,9 @@ def natural(tables: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, Any
                     if column in row
                 },
             }
-            for row in rows
+            for row in tables[table]
         ]
-        for table, rows in tables.items()
+        for table in (tables if chosen is None else chosen)
     }
 
 

@@ -26,22 +26,29 @@ CLOCKS = (
     timedelta(hours=23, minutes=59, seconds=59, microseconds=999_999), timedelta(hours=7, microseconds=120_000),
 )  # fmt: skip
 
-GAPS = (
+SHORT_GAPS = (
     timedelta(0), timedelta(0), timedelta(microseconds=1), timedelta(minutes=40), timedelta(hours=20),
-    timedelta(days=1), timedelta(days=2), timedelta(days=4), timedelta(days=9), timedelta(days=15), timedelta(days=23),
-    timedelta(days=60), timedelta(hours=-30),
+    timedelta(days=1), timedelta(days=2), timedelta(hours=-30),
 )  # fmt: skip
+GAPS = (*SHORT_GAPS, *(timedelta(days=days) for days in (4, 9, 15, 23, 60)))
 
 STEPS = (
-    "follow", "follow", "follow", "follow", "follow", "hold", "hold", "respond", "reopen", "lost", "wrong", "message",
-    "attachment", "create",
+    "follow", "follow", "follow", "hold", "hold", "respond", "reopen", "leap", "leap", "turn", "turn", "edge", "edge",
+    "edge", "lost", "wrong", "wrong", "message", "attachment", "attachment", "create",
 )  # fmt: skip
+ALLOWED = tuple((origin, target) for origin, targets in oracle.FOLLOWS.items() for target in sorted(targets))
+TURNS = tuple(pair for pair in ALLOWED if set(pair) <= {"IN_PROGRESS", "ON_HOLD", "RESPONDED"})
+NEARLY_ALLOWED = (
+    *((target, origin) for origin, target in ALLOWED),
+    *((origin, target) for origin, middle in ALLOWED for target in sorted(oracle.FOLLOWS[middle])),
+    ("IN_PROGRESS", "IN_PROGRESS"),
+)
 
 OFFSETS = ("Z", "-05:00", "+00:00", "-00:00", "+05:30", "+14:00", "-23:59", "+23:59")
 PLACES = ("05001", "11001", "88001", "99001", "91263")
 KINDS = (("P", "general"), ("P", "information"), ("P", "consultation"), ("Q", None), ("R", None), ("S", None))
-BODIES = ("", "Buenos días", 'comillas " y \\ barras', "línea\nnueva,\tcoma", "😀 ñandú", "null", "A" * 300)
-ODD_IDS = ("{}", "{}", "{}", "{} ñ😀", '{},"x"', "{}\\", " {} ", "{}'; drop--")
+BODIES = ("", "Buenos días", 'comillas " y \\ barras', "línea\nnueva,\tcoma", "😀 ñandú", "null", "A" * 300, "nulo \0")
+ODD_IDS = ("{}", "{}", "{}", "{:ñ<64}", "{} ñ😀", '{},"x"', "{}\\", " {} ", "{}'; drop--")
 SIZES = (0, 1, 2**31, 2**53)
 LATENESS = (*(0,) * 20, *(1,) * 4, *(3,) * 4, 90, -1)  # in days; -1: it arrives before it happens
 
@@ -85,19 +92,57 @@ def path(status: str, target: str) -> str | None:
     return None
 
 
-@st.composite
-def histories(draw: st.DrawFn, around: date, ticket_id: str, event_id: Callable[[], str]) -> list[Draft]:
-    """The events of one ticket: a walk through the life cycle that stumbles."""
-    start = datetime.combine(around, datetime.min.time(), UTC)
-    start += timedelta(days=draw(st.integers(0, 9))) + draw(st.sampled_from(CLOCKS))
-    drafts: list[Draft] = []
+class Teller:
+    """Tells the history of one ticket: a walk through the life cycle that stumbles and leaps."""
 
-    def add(ts: datetime, event_type: str, data: dict[str, Any]) -> None:
-        moment = written(ts, draw(st.sampled_from(OFFSETS)), draw(st.integers(0, 6)))
-        members = {"event_id": event_id(), "ticket_id": ticket_id, "event_type": event_type, "ts": moment, "data": data}
-        drafts.append(Draft(ts, members))
+    def __init__(self, draw: st.DrawFn, ticket_id: str, event_id: Callable[[], str]) -> None:
+        self.drafts: list[Draft] = []
+        self._draw, self._ticket_id, self._event_id = draw, ticket_id, event_id
+        self._last_day = date(2000, 1, 1)  # of the term under way, pauses left out
 
-    def create(ts: datetime) -> None:
+    def tell(self, start: datetime, gaps: Sequence[timedelta]) -> None:
+        draw = self._draw
+        if draw(st.integers(0, 9)):  # one in ten is an orphan
+            self._create(start)
+        now = start
+        status = draw(
+            st.sampled_from(("RECEIVED", "IN_PROGRESS", "IN_PROGRESS", "CLOSED"))
+        )  # what came before was lost
+        for _ in range(draw(st.integers(0, 9))):
+            now = max(now + draw(st.sampled_from(gaps)), datetime(2000, 1, 2, tzinfo=UTC))
+            step = draw(st.sampled_from(STEPS))
+            if step == "edge" and gaps is GAPS:  # something happens as the term ends, or nearly
+                day = self._last_day + timedelta(days=draw(st.integers(-1, 2)))
+                now = max(now, datetime.combine(day, datetime.min.time(), UTC) + draw(st.sampled_from(CLOCKS)))
+            status = self._step(step, now, status)
+
+    def _step(self, step: str, now: datetime, status: str) -> str:
+        """One more event, or none; the status that the ticket believes to be in afterwards."""
+        draw = self._draw
+        if step == "create":
+            self._create(now)
+        elif step == "message":
+            role, body = draw(st.sampled_from(oracle.AUTHOR_ROLES)), draw(st.sampled_from(BODIES))
+            self._add(now, "MESSAGE_ADDED", {"author_role": role, "body": body})
+        elif step == "attachment":
+            self._add(now, "ATTACHMENT_ADDED", {"filename": "señal.pdf", "size_bytes": draw(st.sampled_from(SIZES))})
+        elif step == "wrong":
+            origin, target = draw(st.sampled_from(NEARLY_ALLOWED))
+            self._change(now, origin, target)
+        elif step in ("leap", "turn", "edge"):
+            origin, status = draw(st.sampled_from(ALLOWED if step == "leap" else TURNS))
+            self._change(now, origin, status)
+        else:
+            goal = {"hold": "ON_HOLD", "respond": "RESPONDED", "reopen": "REOPENED"}.get(step)
+            onward = path(status, goal) if goal else draw(st.sampled_from(sorted(oracle.FOLLOWS[status]) or [None]))
+            if onward is not None:
+                if step != "lost":
+                    self._change(now, status, onward)
+                return onward
+        return status
+
+    def _create(self, ts: datetime) -> None:
+        draw = self._draw
         pqrs_type, kind = draw(st.sampled_from(KINDS))
         data = {
             "channel": draw(st.sampled_from(oracle.CHANNELS)),
@@ -109,33 +154,20 @@ def histories(draw: st.DrawFn, around: date, ticket_id: str, event_id: Callable[
             data["petition_kind"] = kind
         elif draw(st.booleans()):
             data["petition_kind"] = draw(st.sampled_from(["general", None, 7]))  # not read, so not wrong either
-        add(ts, "TICKET_CREATED", data)
+        self._last_day = last_day(ts, oracle.term_length(pqrs_type, kind, oracle.day(ts)))
+        self._add(ts, "TICKET_CREATED", data)
 
-    if draw(st.integers(0, 9)):  # one in ten is an orphan
-        create(start)
-    now = start
-    status = draw(st.sampled_from(("RECEIVED", "IN_PROGRESS", "IN_PROGRESS", "CLOSED")))  # what came before was lost
-    for _ in range(draw(st.integers(0, 9))):
-        now = max(now + draw(st.sampled_from(GAPS)), datetime(2000, 1, 2, tzinfo=UTC))
-        step = draw(st.sampled_from(STEPS))
-        if step == "create":
-            create(now)
-        elif step == "message":
-            role, body = draw(st.sampled_from(oracle.AUTHOR_ROLES)), draw(st.sampled_from(BODIES))
-            add(now, "MESSAGE_ADDED", {"author_role": role, "body": body})
-        elif step == "attachment":
-            add(now, "ATTACHMENT_ADDED", {"filename": "señal.pdf", "size_bytes": draw(st.sampled_from(SIZES))})
-        elif step == "wrong":
-            origin, target = draw(st.sampled_from(oracle.STATUSES)), draw(st.sampled_from(oracle.STATUSES))
-            add(now, "STATUS_CHANGED", {"from_status": origin, "to_status": target})
-        else:
-            goal = {"hold": "ON_HOLD", "respond": "RESPONDED", "reopen": "REOPENED"}.get(step)
-            onward = path(status, goal) if goal else draw(st.sampled_from(sorted(oracle.FOLLOWS[status]) or [None]))
-            if onward is not None:
-                if step != "lost":
-                    add(now, "STATUS_CHANGED", {"from_status": status, "to_status": onward})
-                status = onward
-    return drafts
+    def _change(self, ts: datetime, origin: str, target: str) -> None:
+        self._add(ts, "STATUS_CHANGED", {"from_status": origin, "to_status": target})
+
+    def _add(self, ts: datetime, event_type: str, data: dict[str, Any]) -> None:
+        moment = written(ts, self._draw(st.sampled_from(OFFSETS)), self._draw(st.integers(0, 6)))
+        members = {"event_id": self._event_id(), "ticket_id": self._ticket_id, "event_type": event_type, "ts": moment}
+        self.drafts.append(Draft(ts, {**members, "data": data}))
+
+
+def last_day(opened_at: datetime, length: int) -> date:
+    return oracle.nth_business_day_after(oracle.roll(oracle.day(opened_at)), length)
 
 
 BAD_TIMES = (
@@ -161,39 +193,32 @@ NO_EVENT: tuple[bytes, ...] = (
     b'{"a": "\\ud83d\\ude00"}', b'{"a": 123456789012345678901234567890}', b'{"a": "\\\\ud800"}', b"\x1e{}",
 )  # fmt: skip
 
-Damage = tuple[str, Any]
-
 ABSENT = object()
-MEMBERS = ("event_id", "ticket_id", "event_type", "ts", "data")
-DAMAGE: tuple[Damage, ...] = (
-    *((name, value) for name in MEMBERS for value in (ABSENT, None, 5, [])),
-    *((name, value) for name in ("event_id", "ticket_id") for value in ("", "x" * 65, True, {})),
-    *(("event_type", value) for value in ("", "TICKET_DELETED", "ticket_created", "TICKET_CREATED ")),
-    *(("ts", value) for value in (*BAD_TIMES, *FAR_TIMES, 1767607200)),
-    ("data", "texto"), ("data", {}), ("data", [{}]), ("data", 1.5),
-)  # fmt: skip
-CREATION_MEMBERS = ("channel", "pqrs_type", "priority", "municipality_code", "petition_kind")
-BAD_PLACES = ("00000", "5001", "99999", "050011", "O5001", "１1001", 5001, 11001)
-BAD_SIZES = (ABSENT, None, "5", True, 1.0, 1.5, -1, 2**53 + 1, 2**64, 10**30, -(10**30), [])
-DATA_DAMAGE: dict[str, tuple[Damage, ...]] = {
-    "TICKET_CREATED": (
-        *((name, value) for name in CREATION_MEMBERS
-          for value in (ABSENT, None, 7, ["P"], True, "", "otro", "P ", {"a": 1})),
-        *(("municipality_code", value) for value in BAD_PLACES * 3),
-    ),
-    "MESSAGE_ADDED": tuple((name, value) for name in ("author_role", "body")
-                           for value in (ABSENT, None, 7, [], False, "", "Citizen")),
-    "STATUS_CHANGED": tuple((name, value) for name in ("from_status", "to_status")
-                            for value in (ABSENT, None, 7, {}, "", "ABIERTO", "Closed")),
-    "ATTACHMENT_ADDED": (
-        *(("filename", value) for value in (ABSENT, None, 7, "", [])),
-        *(("size_bytes", value) for value in BAD_SIZES),
-    ),
-}  # fmt: skip
+DAMAGE: dict[str, tuple[Any, ...]] = {
+    "event_id": (ABSENT, None, 5, "", "", "x" * 65, True, {}, "x\0", "\x7f", "x\n", "\x80"),
+    "ticket_id": (ABSENT, None, [], "", "", "x" * 65, False, 0, "\0", "T\x7f", "T\x1f", "T\u2028"),
+    "event_type": (ABSENT, None, 5, "", "TICKET_DELETED", "ticket_created", "TICKET_CREATED "),
+    "ts": (ABSENT, None, 1767607200, *BAD_TIMES, *FAR_TIMES),
+    "data": (ABSENT, None, 5, [], "texto", {}, [{}], 1.5),
+}
+BAD_CHOICES = (ABSENT, None, 7, ["P"], True, "", "otro", "P ", {"a": 1})
+BAD_PLACES = (*BAD_CHOICES, "00000", "99999", "5001", "050011", "O5001", "１1001", 5001, 11001)
+BAD_SIZES = (ABSENT, None, "5", True, True, False, 1.0, -1, 2**53 + 1, 2**64, 10**30, -(10**30), [])
+DATA_DAMAGE: dict[str, dict[str, tuple[Any, ...]]] = {
+    "TICKET_CREATED": {
+        **dict.fromkeys(("channel", "pqrs_type", "priority", "petition_kind"), BAD_CHOICES),
+        "municipality_code": BAD_PLACES,
+    },
+    "MESSAGE_ADDED": dict.fromkeys(("author_role", "body"), (ABSENT, None, 7, [], False, "", "Citizen")),
+    "STATUS_CHANGED": dict.fromkeys(("from_status", "to_status"), (ABSENT, None, 7, {}, "", "ABIERTO", "Closed")),
+    "ATTACHMENT_ADDED": {"filename": (ABSENT, None, 7, "", "", "", []), "size_bytes": BAD_SIZES},
+}
 
 
-def damaged(members: dict[str, Any], damage: Damage) -> dict[str, Any]:
-    name, value = damage
+@st.composite
+def damaged(draw: st.DrawFn, members: dict[str, Any], damage: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
+    name = draw(st.sampled_from(sorted(damage)))
+    value = draw(st.sampled_from(damage[name]))
     return {k: v for k, v in members.items() if k != name} if value is ABSENT else {**members, name: value}
 
 
@@ -204,9 +229,9 @@ def damaged_events(draw: st.DrawFn, event: dict[str, Any]) -> dict[str, Any]:
     for _ in range(draw(st.integers(1, 2))):
         data = event.get("data")
         if draw(st.booleans()) and isinstance(data, dict):
-            event = {**event, "data": damaged(data, draw(st.sampled_from(DATA_DAMAGE[event_type])))}
+            event = {**event, "data": draw(damaged(data, DATA_DAMAGE[event_type]))}
         else:
-            event = damaged(event, draw(st.sampled_from(DAMAGE)))
+            event = draw(damaged(event, DAMAGE))
     return event
 
 
@@ -234,40 +259,46 @@ WRITERS: tuple[Callable[[dict[str, Any]], str], ...] = (
 
 
 @st.composite
-def worlds(draw: st.DrawFn, prefix: str = "", tickets: int = 8) -> World:
-    """Raw files of two runs over several channels and days. Identifiers begin with ``prefix``."""
+def worlds(draw: st.DrawFn, days: Sequence[date] = DAYS, least: int = 0, most: int = 8) -> World:
+    """Raw files of two runs over several channels and days: ``least`` to ``most`` tickets, created around one day."""
     count = 0
 
     def event_id() -> str:
         nonlocal count
         count += 1
-        return f"{prefix}{draw(st.integers(0, 99)):02d}-{count}"  # in no order: it tells equal instants apart
+        return f"{draw(st.integers(0, 99)):02d}-{count}"  # in no order: it tells equal instants apart
 
     drafts: list[Draft] = []
-    around = draw(st.sampled_from(DAYS))
-    for n in range(draw(st.integers(0, tickets))):
-        drafts += draw(histories(around, draw(st.sampled_from(ODD_IDS)).format(f"{prefix}T{n}"), event_id))
+    around = draw(st.sampled_from(days))
+    hurried = draw(st.booleans())  # all within days, so that terms still run when it is over
+    for n in range(draw(st.integers(least, most))):
+        teller = Teller(draw, draw(st.sampled_from(ODD_IDS)).format(f"T{n}"), event_id)
+        start = datetime.combine(
+            around + timedelta(days=draw(st.integers(0, 2 if hurried else 9))), datetime.min.time(), UTC
+        )
+        teller.tell(start + draw(st.sampled_from(CLOCKS)), SHORT_GAPS if hurried else GAPS)
+        drafts += teller.drafts
 
     deliveries: list[tuple[datetime, bytes]] = []
     for draft in drafts:
         write = draw(st.sampled_from(WRITERS))
         line = write(draft.event).encode()
         deliveries.append((draft.ts, line))
-        fate = draw(st.integers(0, 11))
+        fate = draw(st.integers(0, 9))
         if fate == 0:  # the same again
             deliveries.append((draft.ts, line))
         elif fate == 1:  # another event under the same id, of the same ticket or not
             kept = draw(st.sampled_from((("event_id",), ("event_id", "ticket_id"))))
             other = draw(st.sampled_from(drafts)).event | {name: draft.event[name] for name in kept}
             deliveries.append((draft.ts, write(other).encode()))
-        elif fate <= 3:
+        elif fate <= 4:
             deliveries.append((draft.ts, write(draw(damaged_events(draft.event))).encode()))
-    for line in draw(st.lists(st.sampled_from(NO_EVENT), max_size=2)):
+    for line in draw(st.lists(st.sampled_from(NO_EVENT), max_size=6)):
         deliveries.append((datetime.combine(around, datetime.min.time(), UTC), line))
 
     files: dict[tuple[str, str, date], list[bytes]] = {}
     for ts, line in draw(st.permutations(deliveries)):
-        late = timedelta(days=draw(st.sampled_from(LATENESS)))
+        late = timedelta(days=draw(st.sampled_from(LATENESS[:-2] if hurried else LATENESS)))
         channel = draw(st.sampled_from(("email", "call")))
         files.setdefault((draw(st.sampled_from(("r1", "r1", "r2"))), channel, oracle.day(ts) + late), []).append(line)
 
@@ -283,4 +314,11 @@ def worlds(draw: st.DrawFn, prefix: str = "", tickets: int = 8) -> World:
         )
     ]
     last = oracle.last_arrival(lines) if lines else date(2026, 3, 2)
-    return World(tuple(lines), last + timedelta(days=draw(st.sampled_from((0, 0, 1, 20, 200)))))
+    ends = (last_day(draft.ts, draw(st.sampled_from((10, 15, 30)))) for draft in drafts)
+    days_of_telling = [
+        last,
+        last + timedelta(days=400),
+        around + timedelta(days=3),
+        *(end for end in ends if end >= last),
+    ]
+    return World(tuple(lines), draw(st.sampled_from(days_of_telling)))
