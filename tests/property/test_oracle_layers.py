@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_histories import World, worlds
 from oracle_layers import against_oracle, contents, through, to_bronze, to_gold
+from pqrs_fixtures import golden_lines, law_cases
 
 from conformance import oracle
 
@@ -27,6 +28,14 @@ BEYOND_BRONZE = (
 @given(worlds())
 def test_every_table_is_what_the_oracle_says(world: World) -> None:
     assert list(against_oracle(oracle.expect(world.lines, world.as_of), through(world))) == []
+
+
+def test_every_table_is_right_where_people_have_counted() -> None:
+    """The lake and the law's cases of fixtures/pqrs, which the oracle's unit tests hold against what people counted."""
+    counted = [(golden_lines(), oracle.last_arrival(golden_lines()))]
+    counted += [(case["lines"], date.fromisoformat(case["as_of"])) for case in law_cases()]
+    for lines, as_of in counted:
+        assert list(against_oracle(oracle.expect(lines, as_of), through(World(tuple(lines), as_of)))) == []
 
 
 @in_brief

@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance import oracle
 
-HERE = Path(__file__).parents[2] / "fixtures" / "pqrs"
+HERE = Path(__file__).parents[1] / "fixtures" / "pqrs"
 
 
 def golden_lines() -> list[oracle.RawLine]:
