@@ -30,7 +30,9 @@ from conformance.verdict.score import ENVIRONMENT, INCOMPLETE, exit_code
 
 USAGE = 4  # what pytest ends with when it cannot use its arguments
 PATH = click.Path(path_type=Path)
-lang_option = click.option("--lang", type=click.Choice(LANGS), default="es", show_default=True, help="Language.")
+lang_option = click.option(
+    "--lang", type=click.Choice(LANGS), default=Options.lang, show_default=True, help="Language."
+)
 
 
 class PytestArguments(click.Command):
@@ -59,16 +61,18 @@ def cli() -> None:
 
 @cli.command(cls=PytestArguments)
 @click.argument("path", required=False, type=PATH)
-@click.option("--stack", type=click.Choice(STACKS), default="auto", show_default=True, help="Where it runs.")
+@click.option("--stack", type=click.Choice(STACKS), default=Options.stack, show_default=True, help="Where it runs.")
 @click.option("--profile", metavar="NAME|FILE", help="Which guarantees count, and for how much.")
 @click.option("--static", is_flag=True, help="Only what needs no running service; this is no grade.")
 @click.option("--only", multiple=True, metavar="ID|FAMILY", help="Only this, and what it requires (repeatable).")
 @click.option("--env-file", type=PATH, help="Environment of the deployment: its ports and credentials.")
 @click.option("--compose-file", type=PATH, help="Not in this version.")
 @click.option("--evidence", type=PATH, help="What a recorded stack is made of.")
-@click.option("--report-dir", type=PATH, default=Path("reports"), show_default=True, help="Where everything goes.")
+@click.option("--report-dir", type=PATH, default=Options.report_dir, show_default=True, help="Where everything goes.")
 @lang_option
-@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Of the generated PQRS.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=Options.seed, show_default=True, help="Of the generated PQRS."
+)
 @click.option("--keep", is_flag=True, help="Keep the deployment's files for a look.")
 @click.option("--timeout", type=float, callback=_finite, help="Seconds a service or an observer may take.")
 @click.option("--trust", is_flag=True, help="Not in this version.")
@@ -103,7 +107,7 @@ def regrade(ctx: click.Context, source: Path, profile: str | None, report_dir: P
     if not evidence.is_dir():
         raise InputError(f"no such folder: {source}")
     if report_dir is None:
-        report_dir = evidence.parent if evidence.resolve().name == EVIDENCE else Path("reports")
+        report_dir = evidence.parent if evidence.resolve().name == EVIDENCE else Options.report_dir
     options = Options(stack="recorded", evidence=evidence, profile=profile, report_dir=report_dir, lang=lang)
     kit = Kit()
     planned = plan(kit, options)

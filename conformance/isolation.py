@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from time import monotonic
 from types import FrameType
 
 PATIENCE = 120.0  # seconds that an interrupted judge may take to clean up
+GRACE = 5.0  # seconds that Python may take to end after the judge has
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -103,7 +105,12 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to clean up, an interruption just ends it
     import pytest
 
-    return int(pytest.main())
+    code = int(pytest.main())
+    # An observer that hangs may have left threads that Python would wait for.
+    end = threading.Timer(GRACE, os._exit, [code])
+    end.daemon = True
+    end.start()
+    return code
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "static": {"action": "store_true", "help": "only what needs no running service"},
     "env-file": {"type": Path, "help": "environment of the deployment: its ports and credentials"},
     "evidence": {"type": Path, "help": "the evidence that a recorded stack is made of"},
-    "report-dir": {"type": Path, "default": Path("reports"), "help": "where verdict, reports and evidence go"},
-    "lang": {"choices": ("es", "en"), "default": "es", "help": "language of the reports"},
-    "seed": {"type": int, "default": 7, "help": "seed of the generated PQRS"},
+    "report-dir": {"type": Path, "help": "where verdict, reports and evidence go (reports)"},
+    "lang": {"choices": ("es", "en"), "help": "language of the reports (es)"},
+    "seed": {"type": int, "help": "seed of the generated PQRS (7)"},
     "keep": {"action": "store_true", "help": "keep the deployment's files for a look"},
     "timeout": {"type": float, "help": "seconds that a service may take to be ready, and an observer to observe"},
     "kit": {"help": argparse.SUPPRESS},  # MODULE:NAME of another Kit, for the kit's own tests

@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from conformance.inputs import complain
 from conformance.kit import VERSION, Kit
 from conformance.observe.collector import Collector
-from conformance.observe.facts import Observation
+from conformance.observe.facts import Observation, ObservationStatus
 from conformance.observe.redaction import Redactor
 from conformance.plan import EVIDENCE, Plan
 from conformance.progress import Console
@@ -38,12 +38,12 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def verdict_on(kit: Kit, stack: StackRecord, run: RunRecord, observations: Mapping[str, Observation]) -> Verdict:
     """The verdict that follows from evidence: the only way in which one comes about, at the end of a run and later."""
-    gone = "the run ended before it was observed" if run.interrupted else "was not observed"
+    missing = _cut_off if run.interrupted else absent
     judge = Judge(
         kit.catalogue,
         kit.checks,
         kit.observers,
-        observation=lambda subject: observations.get(subject) or absent(subject, gone),
+        observation=lambda subject: observations.get(subject) or missing(subject),
         capabilities=frozenset(stack.capabilities),
         roles=stack.roles.keys(),
         parameters=run.profile.parameters,
@@ -68,6 +68,12 @@ def verdict_on(kit: Kit, stack: StackRecord, run: RunRecord, observations: Mappi
         duration_s=run.duration_s,
         seed=stack.seed,
     )
+
+
+def _cut_off(subject: str) -> Observation:
+    """What an interrupted run did not get to: nobody's fault, and nothing can be said of it."""
+    reason = "the run ended before it was observed"
+    return Observation(subject=subject, status=ObservationStatus.UNOBSERVABLE, reason=reason)
 
 
 class Run(ABC):

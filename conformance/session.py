@@ -36,7 +36,7 @@ def session_of(given: Mapping[str, Any]) -> Session:
     Raises:
         InputError: it cannot be had.
     """
-    options = {name: value for name, value in given.items() if name != "kit"}
+    options = {name: value for name, value in given.items() if name != "kit" and value is not None}
     kit: Kit = pkgutil.resolve_name(given["kit"]) if given["kit"] else Kit()
     return Session(kit, plan(kit, Options(**{**options, "only": tuple(options["only"])})))
 

@@ -153,7 +153,10 @@ def verify(folder: Path) -> None:
             raise InputError(f"{folder}: {name} is missing")
         if name not in listed:
             raise InputError(f"{folder}: {name} is not in {SUMS}")
-        if (folder / name).is_symlink() or _sha256(folder / name) != listed[name]:
+        file = folder / name
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > MAX_FILE:
+            raise InputError(f"{folder}: {name} is no file that the kit writes")
+        if _sha256(file) != listed[name]:
             raise InputError(f"{folder}: {name} was changed after it was recorded")
 
 

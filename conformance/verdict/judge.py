@@ -217,6 +217,6 @@ def diagnosis(guarantee: Guarantee, broken: Broken) -> tuple[Localised, Localise
     return Localised(**expected), Localised(**remedy)
 
 
-def absent(subject: str, reason: str = "was not observed") -> Observation:
-    """The observation of a subject that nobody observed."""
-    return Observation(subject=subject, status=ObservationStatus.ERROR, reason=reason)
+def absent(subject: str) -> Observation:
+    """In the place of an observation that evidence does not hold."""
+    return Observation(subject=subject, status=ObservationStatus.ERROR, reason="was not observed")

@@ -98,6 +98,11 @@ def damage(what: str, folder: Path) -> None:
             real = folder.parent / "real.json"
             fact.rename(real)
             fact.symlink_to(real)
+        case "piped":
+            fact.unlink()
+            os.mkfifo(fact)
+        case "enormous":
+            os.truncate(fact, 65 * 1024 * 1024)
         case "unsealed":
             (folder / "SHA256SUMS").unlink()
         case "nonsense":
@@ -110,7 +115,9 @@ def damage(what: str, folder: Path) -> None:
         ("changed", r"evidence: facts/teapot\.json was changed after it was recorded"),
         ("missing", r"evidence: facts/teapot\.json is missing"),
         ("added", r"evidence: facts/kettle\.json is not in SHA256SUMS"),
-        ("linked", r"evidence: facts/teapot\.json was changed"),
+        ("linked", r"evidence: facts/teapot\.json is no file that the kit writes"),
+        ("piped", r"evidence: facts/teapot\.json is no file that the kit writes"),
+        ("enormous", r"evidence: facts/teapot\.json is no file that the kit writes"),
         ("unsealed", r"evidence: no evidence here \(SHA256SUMS is missing\)"),
         ("nonsense", r"SHA256SUMS:1: not a line of hash and name"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from teakit import KIT
 
 from conformance import cli
 from conformance.isolation import environment as isolated
-from conformance.kit import Kit
+from conformance.kit import VERSION, Kit
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -110,6 +111,13 @@ def test_bad_input_gives_one_line_and_exit_2(run: Run, tmp_path: Path, arguments
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_report_folder_that_may_not_be_written_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # what root is never told
+    code, _, err = run("check", "--report-dir", "out")
+    assert code == 2
+    assert re.fullmatch(r"conformance: --report-dir out: \S+ is not writable\n", err)
+
+
 def test_without_a_command_there_is_help_and_exit_2(run: Run) -> None:
     code, _, err = run()
     assert code == 2
@@ -117,7 +125,7 @@ def test_without_a_command_there_is_help_and_exit_2(run: Run) -> None:
 
 
 def test_help_and_version(run: Run) -> None:
-    assert run("--version")[:2] == (0, f"conformance, version {cli.VERSION}\n")
+    assert run("--version")[:2] == (0, f"conformance, version {VERSION}\n")
     code, out, _ = run("check", "--help")
     assert code == 0
     assert "--report-dir" in out
@@ -269,6 +277,12 @@ def test_a_broken_judge_is_told_with_what_it_said(tmp_path: Path) -> None:
     assert "ZeroDivisionError: cracked" in done.stdout + done.stderr
 
 
+def test_what_an_observer_leaves_behind_does_not_keep_the_judge(tmp_path: Path) -> None:
+    done = conformance(tmp_path, "check", "--timeout", "0.5", on_tea=True, stove="stuck")
+    assert done.returncode == 3
+    assert statuses(verdict_in(tmp_path / "reports"))["05"] == "error"
+
+
 def test_arguments_after_two_dashes_go_to_pytest_and_show_what_it_prints(tmp_path: Path) -> None:
     done = conformance(tmp_path, "check", on_tea=True)
     assert "6 passed, 1 skipped" in done.stdout
@@ -311,7 +325,7 @@ def test_an_interruption_reaches_the_judge_once_and_is_waited_for(
     assert "Traceback" not in out + err
     assert "No score: incomplete verdict" in out
     verdict = verdict_in(tmp_path / "reports")
-    assert (verdict.scope, statuses(verdict)["05"]) == ("incomplete", "error")
+    assert (verdict.scope, statuses(verdict)["05"]) == ("incomplete", "unobservable")
     assert (tmp_path / "trace").read_text(encoding="utf-8").endswith("down\n")
     assert list(temporary.iterdir()) == []
     assert processes_with(str(tmp_path / "trace")) == []

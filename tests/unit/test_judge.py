@@ -189,7 +189,12 @@ def test_only_what_is_needed_is_observed() -> None:
 
 def test_facts_are_built_once() -> None:
     asked: list[str] = []
-    judge_ = judge({}, observation=lambda subject: asked.append(subject) or sound()[subject])
+
+    def observation(subject: str) -> Observation:
+        asked.append(subject)
+        return sound()[subject]
+
+    judge_ = judge({}, observation=observation)
     assert judge_.argument("teapot") is judge_.argument("teapot")
     assert judge_.argument("params") == Parameters()
     assert asked == ["teapot"]

@@ -69,7 +69,14 @@ def test_hostile_text_is_stored_and_read_back(schema: Any) -> None:
 
 def test_the_schema_refuses_what_is_no_verdict(schema: Any) -> None:
     sound = json.loads(of_every_status().to_json())
-    for change in ({"scope": "half"}, {"extra": 1}, {"counts": {}}, {"schema": "v0"}, {"seed": "x"}):
+    changes: tuple[dict[str, Any], ...] = (
+        {"scope": "half"},
+        {"extra": 1},
+        {"counts": {}},
+        {"schema": "v0"},
+        {"seed": "x"},
+    )
+    for change in changes:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**sound, **change}, schema)
 

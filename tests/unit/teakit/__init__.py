@@ -2,7 +2,8 @@
 
 ``TEAKIT`` in the environment (JSON) says how it behaves: ``room`` is a folder in which the stack leaves traces;
 ``tea``, ``lid`` and ``note`` are the facts; ``secret`` is to be redacted; ``open``, ``enter``, ``exit``, ``teapot`` and
-``stove`` say what happens there: ``stack-error``, ``error``, ``unavailable`` or ``hang`` (until the process ends).
+``stove`` say what happens there: ``stack-error``, ``error``, ``unavailable``, ``hang`` (until the process ends) or
+``stuck`` (the same, in a thread that Python waits for).
 """
 
 from __future__ import annotations
@@ -93,6 +94,9 @@ def misbehave(where: str) -> None:
             raise ZeroDivisionError("cracked")
         case "unavailable":
             raise Unavailable("no stove here")
+        case "stuck":
+            threading.Thread(target=threading.Event().wait, daemon=False).start()
+            threading.Event().wait()
         case "hang":
             trace(f"hanging in {where}")
             threading.Event().wait()
