@@ -86,8 +86,8 @@ def test_the_same_seed_gives_the_same_lake(pipeline: PipelineFacts) -> None:
     fresh = pipeline.fresh
     if fresh is None or not fresh.execution.run.ok:
         cannot_tell(fresh.execution.run.detail if fresh else _trouble(pipeline))
-    names = pipeline.hashes.keys() | fresh.hashes.keys()
-    differ = sorted(name for name in names if pipeline.hashes.get(name) != fresh.hashes.get(name))
+    names = dict.fromkeys([*pipeline.hashes, *fresh.hashes])  # in the order of the layers
+    differ = [name for name in names if pipeline.hashes.get(name) != fresh.hashes.get(name)]
     holds(names and not differ, observed=f"different in two fresh lakes: {_some(differ)}", where=_some(differ))
 
 
@@ -246,11 +246,11 @@ def _one_told(comparison: Comparison) -> str:
         if count
     ]
     if comparison.differing:
-        columns = ", ".join(f"{column} in {count}" for column, count in comparison.differing_columns.items())
+        columns = [f"{column} in {count}" for column, count in comparison.differing_columns.items()]
         samples = [
             f"{one.row}: {one.column} is {one.actual}, should be {one.expected}" for one in comparison.differences
         ]
-        faults.append(f"{comparison.differing} differ ({columns}; {'; '.join(samples[:2])})")
+        faults.append(f"{comparison.differing} differ ({'; '.join([', '.join(columns), *samples[:2]])})")
     return f"{comparison.table}, {comparison.expected_rows} rows: {', '.join(faults)}"
 
 
