@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.observe.facts import Facts, Observer, Probe
-from conformance.observe.web import Answer, Reply, brief, fetch
+from conformance.observe.prefect_api import PrefectApi, Refused
+from conformance.observe.web import Answer, brief, fetch
 from conformance.stacks.base import Endpoint, Role, Stack
 
 WORKER_PATIENCE_S = 45.0  # a worker that is deployed shows up some seconds after the server
 RUN_PATIENCE_S = 120.0  # a worker asks every 10 s, and a run imports Prefect first
-BUSY_S = 30.0
 MAX_STUCK = 20
 STUCK_AFTER = timedelta(seconds=60)
 FLOW_FILE = "conformance_probe.py"
@@ -95,7 +95,7 @@ class PrefectFacts(Facts):
 def collect(stack: Stack, probe: Probe) -> PrefectFacts:
     """Look at the server, its pools and its runs; then send it one."""
     endpoint = stack.endpoint(Role.PREFECT_SERVER)
-    api = _Api(endpoint)
+    api = PrefectApi(endpoint.url)
     version = api.get("/admin/version")
     facts: dict[str, Any] = {
         "endpoint": endpoint.url,
@@ -119,34 +119,6 @@ def collect(stack: Stack, probe: Probe) -> PrefectFacts:
 OBSERVER = Observer("prefect", PrefectFacts, collect)
 
 
-class _Api:
-    """The REST API of Prefect 3. A server on SQLite says 503 while its database is locked, and is asked again."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._base = f"{endpoint.url}/api"
-        self._patience = BUSY_S  # for all requests together: what does not answer at all does not answer each
-
-    def ask(self, method: str, path: str, payload: dict[str, Any] | None = None) -> Reply:
-        while True:
-            asked = time.monotonic()
-            reply = fetch(f"{self._base}{path}", method=method, payload=payload)
-            if reply.status != 503 or self._patience <= 0:
-                return reply
-            time.sleep(0.3)
-            self._patience -= time.monotonic() - asked
-
-    def get(self, path: str) -> Reply:
-        return self.ask("GET", path)
-
-    def post(self, path: str, payload: dict[str, Any]) -> Reply:
-        return self.ask("POST", path, payload)
-
-    def filter(self, path: str, payload: dict[str, Any]) -> list[dict[str, Any]] | None:
-        """A list of things; None when the API does not tell."""
-        found = self.post(f"{path}/filter", payload).json()
-        return found if isinstance(found, list) else None
-
-
 def _ui(endpoint: Endpoint) -> Ui:
     page = fetch(f"{endpoint.url}/", accept="text/html")
     settings = fetch(f"{endpoint.url}/ui-settings", accept="application/json")
@@ -155,7 +127,7 @@ def _ui(endpoint: Endpoint) -> Ui:
     return Ui(page=page.answer, settings=settings.answer, api_url=brief(api_url or ""))
 
 
-def _pools(api: _Api, patience: float) -> tuple[Pool, ...] | None:
+def _pools(api: PrefectApi, patience: float) -> tuple[Pool, ...] | None:
     """The pools once one is served (it is READY a moment after its first worker is online), or when patience ends."""
     deadline = time.monotonic() + patience
     while True:
@@ -166,7 +138,7 @@ def _pools(api: _Api, patience: float) -> tuple[Pool, ...] | None:
         time.sleep(0.5)
 
 
-def _pool(api: _Api, pool: dict[str, Any]) -> Pool:
+def _pool(api: PrefectApi, pool: dict[str, Any]) -> Pool:
     workers = api.filter(f"/work_pools/{quote(pool['name'], safe='')}/workers", {"limit": 20}) or []
     return Pool(
         name=brief(pool["name"], 100),
@@ -192,7 +164,7 @@ def _suitable(pools: tuple[Pool, ...] | None) -> Pool | None:
     return next(fit, None)
 
 
-def _stuck(api: _Api) -> tuple[StuckRun, ...] | None:
+def _stuck(api: PrefectApi) -> tuple[StuckRun, ...] | None:
     """Runs due and not started, pending without end, or crashed."""
     due = (datetime.now(UTC) - STUCK_AFTER).isoformat()
     questions: dict[str, dict[str, Any]] = {
@@ -222,41 +194,30 @@ def _age(instant: str | None) -> float | None:
         return None
 
 
-class _Refused(Exception):  # noqa: N818 - an answer, not an error
-    """The API did not do what the experiment needs."""
-
-
-def _experiment(api: _Api, pool: str) -> dict[str, Any]:
+def _experiment(api: PrefectApi, pool: str) -> dict[str, Any]:
     """A flow, a deployment on ``pool`` and a run of it, watched until it ends and removed."""
-    made: list[str] = []  # paths of what exists because of us, the first made first
     started = time.monotonic()
     try:
-        run = _send(api, pool, made)
-        state, detail = _outcome(api, run)
-    except _Refused as refusal:
-        state, detail = "", str(refusal)
+        run = _send(api, pool)
+        state = api.watch(run, RUN_PATIENCE_S)
+        detail = "" if state.get("type") == "COMPLETED" else api.complaint(run, state, RUN_PATIENCE_S)
+    except Refused as refusal:
+        state, detail = {}, str(refusal)
     finally:
-        left_behind = "; ".join(filter(None, (_remove(api, path) for path in reversed(made))))
+        left_behind = api.remove_all()
     seconds = round(time.monotonic() - started, 1)
-    return {"run": ProbeRun(pool=pool, state=state, seconds=seconds, detail=detail), "left_behind": left_behind}
+    run_facts = ProbeRun(pool=pool, state=str(state.get("type", "")), seconds=seconds, detail=detail)
+    return {"run": run_facts, "left_behind": left_behind}
 
 
-def _send(api: _Api, pool: str, made: list[str]) -> str:
-    """Create flow, deployment and run, each noted in ``made``; the run's path."""
+def _send(api: PrefectApi, pool: str) -> str:
+    """Create flow, deployment and run; the run's id."""
     name = f"conformance-{secrets.token_hex(4)}"
     source = base64.b64encode(FLOW.format(name=name).encode()).decode()
     write = f"sh -c 'printf %s {source} | base64 -d > {FLOW_FILE}'"
-
-    def create(path: str, payload: dict[str, Any], kind: str) -> str:
-        reply = api.post(path, payload)
-        thing = reply.json()
-        if not isinstance(thing, dict) or "id" not in thing:
-            raise _Refused(brief(f"POST {path}: {reply.status} {reply.error or reply.text}", 500))
-        made.append(f"/{kind}/{thing['id']}")
-        return str(thing["id"])
-
-    flow = create("/flows/", {"name": name}, "flows")
-    deployment = create(
+    flow = api.make("flows", "/flows/", {"name": name})
+    deployment = api.make(
+        "deployments",
         "/deployments/",
         {
             "name": name,
@@ -265,33 +226,5 @@ def _send(api: _Api, pool: str, made: list[str]) -> str:
             "entrypoint": f"{FLOW_FILE}:probe",
             "pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": write}}],
         },
-        "deployments",
     )
-    create(f"/deployments/{deployment}/create_flow_run", {"name": name, "idempotency_key": name}, "flow_runs")
-    return made[-1]
-
-
-def _remove(api: _Api, path: str) -> str:
-    """Why ``path`` could not be removed."""
-    reply = api.ask("DELETE", path)
-    removed = reply.status in (200, 204, 404)
-    return "" if removed else brief(f"{path}: {reply.status} {reply.error or reply.text}")
-
-
-def _outcome(api: _Api, run: str) -> tuple[str, str]:
-    """The state in which the run ended, or is when patience ends, and what was said of it."""
-    deadline = time.monotonic() + RUN_PATIENCE_S
-    state: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        told = api.get(run).json()
-        state = (told or {}).get("state") or state
-        if state.get("type") in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
-            break
-        time.sleep(0.3)
-    if state.get("type") == "COMPLETED":
-        return "COMPLETED", ""
-    said = api.filter(
-        "/logs", {"logs": {"flow_run_id": {"any_": [run.rpartition("/")[2]]}}, "sort": "TIMESTAMP_DESC", "limit": 3}
-    )
-    lines = [str(state.get("message") or ""), *(str(line.get("message", "")) for line in reversed(said or []))]
-    return str(state.get("type", "")), brief(" | ".join(filter(None, lines)), 1_000)
+    return api.make("flow_runs", f"/deployments/{deployment}/create_flow_run", {"name": name, "idempotency_key": name})

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from observing import Alone, altered
 
-from conformance.observe.prefect import PrefectFacts, _Api, collect
+from conformance.observe.prefect import PrefectFacts, collect
+from conformance.observe.prefect_api import PrefectApi
 from conformance.stacks.base import Endpoint, Role, Stack
 from conformance.stacks.ports import PortBlock
 
 pytestmark = pytest.mark.live
 
 
-class Api(_Api):
+class Api(PrefectApi):
     """Prefect's API, to put runs and pools into odd states."""
 
     def must(self, method: str, path: str, payload: dict[str, Any] | None = None) -> Any:
@@ -56,7 +57,7 @@ class Api(_Api):
 
 @pytest.fixture(scope="module")
 def api(stack: Stack) -> Api:
-    return Api(stack.endpoint(Role.PREFECT_SERVER))
+    return Api(stack.endpoint(Role.PREFECT_SERVER).url)
 
 
 @pytest.fixture(scope="module")
