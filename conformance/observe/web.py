@@ -11,6 +11,7 @@ from conformance.observe.facts import Facts
 
 MAX_BODY = 8 * 1024 * 1024
 EXCERPT = 300
+PATIENCE_S = 20.0  # a small machine with ten containers may need most of it for the first Bokeh page
 
 
 def brief(text: object, limit: int = EXCERPT) -> str:
@@ -62,7 +63,7 @@ class Reply:
 
 def fetch(
     url: str, *, method: str = "GET", payload: object = None, params: dict[str, str] | None = None,
-    accept: str = "*/*", timeout: float = 5.0,
+    accept: str = "*/*", timeout: float = PATIENCE_S,
 ) -> Reply:  # fmt: skip
     """One request, straight to the deployment (the environment's proxies are for the internet), following redirects."""
     import requests
