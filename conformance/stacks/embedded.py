@@ -201,12 +201,15 @@ class EmbeddedStack(Stack):
     def second_postgres(self) -> Iterator[PostgresAccess]:
         """Another cluster of the same binaries, with nothing in it; gone when the context ends."""
         access = PostgresAccess(HOST, self._block.take(), USER, "postgres", self._second_password)
-        child = self._processes.start(clusters.create(self._processes, "postgres-second", access))
+        command = clusters.create(self._processes, "postgres-second", access)
+        child = self._processes.start(command)
         try:
             self._launcher.wait([child], lambda: services.postgres_answers(access))
             yield access
         finally:
             self._processes.end([child])
+            shutil.rmtree(command.cwd, ignore_errors=True)
+            self._block.give_back(access.port)
 
     # --- plans --------------------------------------------------------------------------------------------------------
 

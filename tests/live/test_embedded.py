@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import requests
 
-from conformance.stacks import guard, services
+from conformance.stacks import clusters, guard, services
 from conformance.stacks.base import Role, StackError, Unavailable
 from conformance.stacks.embedded import WORKERS, EmbeddedStack
 
@@ -136,6 +136,18 @@ class TestWhileItRuns:
             assert found == [("postgres",)]
         with pytest.raises(psycopg.OperationalError, match="refused"):
             psycopg.connect(access.dsn())
+
+    def test_binaries_that_the_servers_user_cannot_reach_are_no_obstacle(
+        self, stack: EmbeddedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        package = clusters.installation().parent
+        hidden = tmp_path / "hidden"
+        shutil.copytree(package, hidden / package.name)
+        shutil.copytree(package.with_name(f"{package.name}.libs"), hidden / f"{package.name}.libs")
+        hidden.chmod(0o700)
+        monkeypatch.setattr(clusters, "installation", lambda: hidden / package.name / "pginstall")
+        with stack.second_postgres() as access, psycopg.connect(access.dsn()) as connection:
+            assert connection.execute("SELECT count(*) > 0 FROM pg_timezone_names").fetchone() == (True,)
 
 
 @pytest.fixture
