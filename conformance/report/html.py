@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from conformance.verdict.model import Verdict
 
@@ -32,6 +34,14 @@ STATUSES: dict[str, dict[str, str]] = {
 }
 """In the order of how much they ask of the reader."""
 
+_CODE = re.compile(r"`([^`\n]+)`")
+
+
+def _code(text: str) -> Markup:
+    """Escaped text with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+
+
 _environment = Environment(
     loader=PackageLoader("conformance.report", "templates"),
     autoescape=True,
@@ -39,6 +49,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.filters["code"] = _code
 
 
 def render(verdict: Verdict, lang: str = "es") -> str:

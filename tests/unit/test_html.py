@@ -63,6 +63,19 @@ def test_hostile_text_is_shown_and_never_obeyed() -> None:
     assert "{{ 7*7 }}" in page.text
 
 
+def test_backticks_are_code_and_indentation_stays() -> None:
+    remedy = "Run `docker compose ps`:\n  services:\n    grafana: `<b>`"
+    html = render(verdict(result("GRF-01", "fail", remedy={"es": remedy, "en": remedy})))
+    assert "Run <code>docker compose ps</code>:\n  services:\n    grafana: <code>&lt;b&gt;</code>" in html
+    assert "white-space:pre-wrap" in html
+
+
+def test_what_was_not_judged_shows_no_points() -> None:
+    page = Page(render(verdict(result("GRF-01", "unobservable"), result("OBJ-01", "blocked"))))
+    assert "–/2" in page.text
+    assert "0/2" in page.text
+
+
 def test_the_page_loads_nothing() -> None:
     html = render(verdict(result("OBJ-01", "pass")))
     page = Page(html)
