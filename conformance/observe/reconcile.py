@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from conformance.observe.facts import Facts
+from conformance.text import clean
 
 Row = Mapping[str, Any]
 
@@ -110,8 +111,7 @@ def canonical(value: Any) -> Any:
 
 def text(value: Any) -> str:
     """The value in few words."""
-    words = "null" if value is None else str(canonical(value))
-    return words if len(words) <= 300 else f"{words[:297]}…"
+    return "null" if value is None else clean(str(canonical(value)), 300)
 
 
 def label(key: Sequence[Any]) -> str:

@@ -1,0 +1,93 @@
+"""The judgments on the pipeline where facts are few; breaches and variants are in fixtures/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from judging import judge
+
+from conformance.checks import test_e2e as e2e
+from conformance.observe.facts import Attempt
+from conformance.observe.pipeline_facts import Delivery, Execution, PipelineFacts
+from conformance.observe.pqrs_stores import RawFiles
+from conformance.observe.reconcile import Comparison
+from conformance.verdict.parameters import Parameters
+from conformance.verdict.words import Status
+
+DELIVERY = Delivery(
+    seed=1, rows=2, files=1, first_day=date(2026, 1, 1), last_day=date(2026, 1, 5), tickets=1, duplicates=0, late=0,
+    out_of_order=0, invalid_transitions=0, malformed={},
+)  # fmt: skip
+TABLES = ("bronze", "quarantine", "tickets", "messages", "status_events", "dim_date", "fact_term", "fact_ticket")
+LAKE = tuple(Comparison(table=table, expected_rows=2, actual_rows=2) for table in TABLES)
+RAN = Execution(run=Attempt(ok=True), seconds=1)
+LATER: list[Callable[..., None]] = [
+    e2e.test_nothing_disappears,
+    e2e.test_silver_is_right,
+    e2e.test_the_term_is_counted_as_the_law_says,
+    e2e.test_postgres_serves_what_the_lake_holds,
+    e2e.test_running_again_changes_nothing,
+    e2e.test_the_same_seed_gives_the_same_lake,
+    e2e.test_the_run_is_catalogued,
+    e2e.test_it_ran_where_the_architecture_says,
+]
+
+
+def facts(**changes: Any) -> PipelineFacts:
+    """A platform on which a scratch could be made, and more."""
+    return PipelineFacts(**({"place": "kit", "delivery": DELIVERY, "scratch": Attempt(ok=True)} | changes))
+
+
+def test_without_scratch_nothing_is_told() -> None:
+    refused = facts(scratch=Attempt(ok=False), trouble=("permission denied to create database",))
+    for check, arguments in (
+        (e2e.test_raw_pqrs_land_intact, (refused, Parameters())),
+        *((c, (refused,)) for c in LATER),
+    ):
+        outcome = judge(check, *arguments)
+        assert outcome.status is Status.UNOBSERVABLE
+        assert "permission denied to create database" in outcome.observed
+    assert judge(e2e.test_pqrs_come_out_right_at_the_end, refused).status is Status.UNOBSERVABLE
+
+
+def test_a_run_that_does_not_end_breaks_one_promise() -> None:
+    stopped = facts(
+        raw=RawFiles(files_expected=1, files_found=1, rows_expected=2, manifest_rows=2),
+        execution=Execution(run=Attempt(ok=False, detail="OperationalError: no space left on device"), seconds=1),
+    )
+    assert judge(e2e.test_raw_pqrs_land_intact, stopped, Parameters()).status is Status.PASS
+    outcome = judge(e2e.test_pqrs_come_out_right_at_the_end, stopped)
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "did_not_run")
+    assert "no space left on device" in outcome.es
+    for check in LATER[:-1]:
+        assert (judge(check, stopped).status, check.__name__) == (Status.UNOBSERVABLE, check.__name__)
+
+
+@pytest.mark.parametrize("check", LATER, ids=lambda check: check.guarantee_id)
+def test_what_could_not_be_read_is_not_judged(check: Callable[..., None]) -> None:
+    unread = facts(execution=RAN, trouble=("run again: OperationalError: server closed the connection",))
+    outcome = judge(check, unread)
+    assert outcome.status is Status.UNOBSERVABLE
+    assert "server closed the connection" in outcome.observed
+
+
+def test_a_store_with_pqrs_is_only_refused_where_it_should_be_empty() -> None:
+    raw = RawFiles(files_expected=1, files_found=1, rows_expected=2, manifest_rows=2)
+    lived_in = facts(raw=raw, pqrs_before=("pqrs/raw/a.jsonl",))
+    assert judge(e2e.test_raw_pqrs_land_intact, lived_in, Parameters()).status is Status.PASS
+    outcome = judge(e2e.test_raw_pqrs_land_intact, lived_in, Parameters(store_starts_empty=True))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "not_empty")
+    assert "pqrs/raw/a.jsonl" in outcome.en
+
+
+def test_many_wrong_tables_are_told_in_short() -> None:
+    wrong = tuple(
+        Comparison(table=f"t{n}", expected_rows=9, actual_rows=8, missing=1, missing_sample=(f"row {n}",))
+        for n in range(9)
+    )
+    outcome = judge(e2e.test_pqrs_come_out_right_at_the_end, facts(execution=RAN, lake=LAKE, served=wrong))
+    assert outcome.observed.endswith("t2, 9 rows: 1 missing (row 2); and 6 more tables")
+    assert "gold.t4, 4 more" in outcome.en
