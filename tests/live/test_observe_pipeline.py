@@ -10,11 +10,13 @@ import pytest
 from observing import Alone, altered
 
 from conformance.checks import test_e2e as e2e
-from conformance.observe import pipeline, prefect
+from conformance.observe import pipeline, pipeline_flow, prefect
 from conformance.observe.facts import Attempt, Observation, ObservationStatus
 from conformance.observe.pipeline_facts import PipelineFacts
+from conformance.observe.prefect_api import PrefectApi
 from conformance.observe.scratch import s3_client
-from conformance.stacks.base import Stack
+from conformance.stacks.base import Role
+from conformance.stacks.embedded import EmbeddedStack
 from conformance.verdict.words import Broken
 from pqrs_lakehouse.settings import Settings
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.live
 class WithPrefect(Alone):
     """A probe that has looked at Prefect."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: EmbeddedStack) -> None:
         super().__init__()
         self._stack = stack
 
@@ -35,7 +37,7 @@ class WithPrefect(Alone):
         return Observation(subject=subject, status=ObservationStatus.OBSERVED, facts=seen.model_dump(mode="json"))
 
 
-def held(stack: Stack) -> dict[str, Any]:
+def held(stack: EmbeddedStack) -> dict[str, Any]:
     """Databases, roles and buckets: what a scratch could leave behind."""
     with psycopg.connect(stack.postgres().dsn()) as connection:
         found = {
@@ -49,7 +51,7 @@ def held(stack: Stack) -> dict[str, Any]:
     return {**found, "buckets": {bucket["Name"] for bucket in buckets}}
 
 
-def test_the_reference_does_what_the_oracle_says(stack: Stack) -> None:
+def test_the_reference_does_what_the_oracle_says(stack: EmbeddedStack) -> None:
     before, probe = held(stack), WithPrefect(stack)
     facts = pipeline.collect(stack, probe)
     assert held(stack) == before
@@ -78,7 +80,7 @@ def test_the_reference_does_what_the_oracle_says(stack: Stack) -> None:
 
 
 def test_somebodys_platform_gets_the_kits_pipeline_and_its_faults_are_found(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database that changes what it stores, under the pipeline that the kit runs in its own process."""
     runs: list[str] = []
@@ -113,7 +115,7 @@ def test_somebodys_platform_gets_the_kits_pipeline_and_its_faults_are_found(
 
 
 @pytest.mark.parametrize("refused", ["postgres", "object_store"])
-def test_a_store_that_refuses_the_kit_is_a_fact(stack: Stack, refused: str) -> None:
+def test_a_store_that_refuses_the_kit_is_a_fact(stack: EmbeddedStack, refused: str) -> None:
     before = held(stack)
     wrong = {
         "postgres": lambda: replace(stack.postgres(), password="wrong"),
@@ -124,3 +126,16 @@ def test_a_store_that_refuses_the_kit_is_a_fact(stack: Stack, refused: str) -> N
     assert facts.execution is None
     assert any("work in a scratch" in trouble for trouble in facts.trouble)
     assert held(stack) == before
+
+
+def test_where_prefect_has_no_deployment_one_is_made_for_the_run(
+    stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = stack.endpoint(Role.PREFECT_SERVER).url
+    pool = WithPrefect(stack).observation("prefect").facts["pools"][0]["name"]  # type: ignore[index]
+    monkeypatch.setattr(pipeline_flow, "DEPLOYMENT", "nobodys")
+    flow = pipeline_flow.run_flow(url, pool, "nothing", "2026-01-23", stack.settings().to_env(), ())
+    assert (flow.own, flow.state, flow.completed, flow.shown) == (False, "FAILED", False, True)
+    assert "run nothing delivered nothing" in flow.detail
+    assert flow.left_behind == ""
+    assert [one["name"] for one in PrefectApi(url).filter("/deployments", {}) or []] == ["reference"]
