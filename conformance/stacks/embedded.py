@@ -245,10 +245,12 @@ class EmbeddedStack(Stack):
     def _plan_scheduler(self) -> Plan:
         main = Endpoint(Role.DASK_SCHEDULER, "dask-scheduler", "tcp", HOST, self._port("DASK_SCHEDULER_PORT"))
         http = replace(main, scheme="http", port=self._port("DASK_DASHBOARD_PORT"))
+        file = self._processes.folder(main.service) / "scheduler.json"
         return Plan(
-            [services.dask_scheduler(self._processes, main.service, main.port, http.port, self._scheduler_file)],
+            [services.dask_scheduler(self._processes, main.service, main.port, http.port, file)],
             {"main": main, "dashboard": http},
             answers=services.Scheduler(main.url, http.url).answers,
+            initialise=lambda: file.replace(self._scheduler_file),  # the workers may come
         )
 
     def _plan_workers(self) -> Plan:

@@ -18,6 +18,10 @@ RESTART_PATIENCE = 10.0  # seconds to end in, as Docker gives a container
 PORT_TAKEN = re.compile(r"address already in use|port \S+ is already in use", re.IGNORECASE)
 
 
+class PortTakenError(StackError):
+    """Another program listens where a service was to."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a role is started with, where it will answer, and what tells that it does."""
@@ -93,7 +97,10 @@ class Launcher:
         deadline = time.monotonic() + self._timeout
         while not answers():
             for child in children:
-                if not child.running():
+                ended = not child.running()
+                if PORT_TAKEN.search(child.said()):  # not all end of it: Dask takes another port for its dashboard
+                    raise PortTakenError(f"{child.name} found its port taken; its log: {child.tail()}")
+                if ended:
                     raise StackError(f"{child.name} ended with {child.process.returncode}; its log: {child.tail()}")
             if time.monotonic() > deadline:
                 logs = "; ".join(f"the log of {child.name}: {child.tail()}" for child in children)
@@ -127,8 +134,8 @@ class Launcher:
             try:
                 self.wait(children, planned.answers)
                 break
-            except StackError as error:
-                if attempt == ATTEMPTS or self._stopping.is_set() or not PORT_TAKEN.search(str(error)):
+            except PortTakenError:
+                if attempt == ATTEMPTS:
                     raise
                 self._processes.end(children)
         planned.initialise()

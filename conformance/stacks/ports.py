@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 import socket
 import threading
@@ -95,19 +96,19 @@ def asked_ports(env_file: Path, variables: tuple[str, ...]) -> dict[str, AskedPo
 
     try:
         with env_file.open(encoding="utf-8") as stream:
-            bindings = list(parse_stream(stream))
+            last = {binding.key: binding for binding in parse_stream(stream) if binding.key in variables}
     except (OSError, UnicodeDecodeError) as error:
         raise StackError(f"cannot read the env file {env_file}: {getattr(error, 'strerror', None) or error}") from error
     asked: dict[str, AskedPort] = {}
-    for binding in bindings:
-        if binding.key not in variables or not binding.value:
+    for variable, binding in last.items():
+        value, text = binding.value, binding.original.string
+        if not variable or not value:
             continue
-        text = binding.original.string
         line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
         where = f"{env_file}:{line}"
-        if not (binding.value.isascii() and binding.value.isdigit() and 0 < int(binding.value) < 65_536):
-            raise StackError(f"{binding.key}={binding.value[:40]} ({where}) is not a port number between 1 and 65535")
-        asked[binding.key] = AskedPort(binding.key, int(binding.value), where)
+        if not re.fullmatch("[0-9]{1,5}", value) or not 0 < int(value) < 65_536:
+            raise StackError(f"{variable}={value[:40]} ({where}) is not a port number between 1 and 65535")
+        asked[variable] = AskedPort(variable, int(value), where)
     by_port: dict[int, AskedPort] = {}
     for port in asked.values():
         if other := by_port.get(port.port):

@@ -17,7 +17,7 @@ from pathlib import Path
 from conformance.stacks import guard
 from conformance.stacks.base import StackError
 
-TAIL_BYTES = 64 * 1024
+LOG_BYTES = 64 * 1024
 TAIL_LINES = 8
 TAIL_CHARS = 1_000
 INHERITED = ("LD_LIBRARY_PATH",)  # without it an interpreter in an unusual place does not start
@@ -43,6 +43,7 @@ class Child:
     command: Command
     process: subprocess.Popen[bytes]
     log: Path
+    log_start: int  # where its own part of the service's log begins
     secrets: Collection[str]
 
     @property
@@ -56,14 +57,18 @@ class Child:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def tail(self) -> str:
-        """The end of its log in one line, bounded, without secrets."""
+    def said(self) -> str:
+        """What it has logged last, bounded, without secrets."""
         with self.log.open("rb") as stream:
-            stream.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
+            stream.seek(max(self.log_start, self.log.stat().st_size - LOG_BYTES))
             text = stream.read().decode("utf-8", errors="replace")
         for secret in self.secrets:
             text = text.replace(secret, "***")
-        lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+        return text
+
+    def tail(self) -> str:
+        """The end of its log in one line."""
+        lines = [" ".join(line.split()) for line in self.said().splitlines() if line.strip()]
         return " | ".join(lines[-TAIL_LINES:])[-TAIL_CHARS:] or "(empty)"
 
 
@@ -144,6 +149,7 @@ class Processes:
         with self._lock, log.open("ab") as output:
             if self._closed:
                 raise StackError(f"the stack is stopped: {command.service} is not started")
+            log_start = output.tell()
             try:
                 process = subprocess.Popen(
                     list(command.argv), env=dict(command.env), cwd=command.cwd, user=command.user,
@@ -153,7 +159,7 @@ class Processes:
             except (OSError, subprocess.SubprocessError) as error:
                 raise StackError(f"cannot start {command.service}: {error}") from error
             self._order(f"+group {process.pid} {int(command.stop)}")
-            child = Child(command, process, log, self._secrets)
+            child = Child(command, process, log, log_start, self._secrets)
             self._children[child.group] = child
             return child
 
