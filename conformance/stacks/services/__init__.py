@@ -1,0 +1,1 @@
+"""The services of the embedded stack: how each is started, and what tells that it answers."""
