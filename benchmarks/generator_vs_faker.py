@@ -7,8 +7,6 @@ peers take the same steps with ``json``, and identifiers, choices and texts from
 Mimesis where these are installed. Ours is held to one thread, and its dirt is counted in.
 """
 
-# ruff: noqa: S311 - nothing here is secret
-
 from __future__ import annotations
 
 import os
