@@ -322,7 +322,7 @@ def event_object(text: str) -> dict[str, Any]:
                 object_pairs_hook=lambda members: dict(without_lone_surrogates(members)),
             )
         )
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # nested deeper than Python goes: taken for broken
         raise Unfit("invalid_json") from None
     if not isinstance(value, dict):
         raise Unfit("not_an_object")
