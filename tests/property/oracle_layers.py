@@ -69,9 +69,9 @@ def to_gold(events: pl.DataFrame, as_of: date, parts: Iterable[Sequence[int]], l
 
 
 def through(world: World, layers: Layers = REAL) -> Tables:
-    """Every table, in two parts."""
+    """Every table."""
     tables = to_bronze(world.lines, layers)
-    return tables | to_gold(tables["bronze"], world.as_of, [[0], [1, 2]], layers)
+    return tables | to_gold(tables["bronze"], world.as_of, [range(3)], layers)
 
 
 def against_oracle(expected: oracle.Expected, tables: Tables) -> Iterator[Comparison]:
