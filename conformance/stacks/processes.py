@@ -80,8 +80,12 @@ class Processes:
     """
 
     def __init__(self, secret: Collection[str] = (), keep: bool = False) -> None:
+        """Raises: StackError: there is no folder for temporary files."""
         self.marker = secrets.token_hex(8)
-        self.directory = Path(tempfile.gettempdir(), f"pqrs-stack-{self.marker}")
+        try:
+            self.directory = Path(tempfile.gettempdir(), f"pqrs-stack-{self.marker}")
+        except FileNotFoundError as error:
+            raise StackError(f"the stack has nowhere to write: {error.strerror}") from error
         self._secrets = secret
         self._keep = keep
         self._lock = threading.Lock()

@@ -65,6 +65,12 @@ class TestWhileItRuns:
         assert deployment["work_pool_name"] == prefect.POOL
         assert deployment["job_variables"]["env"] == stack.settings().to_env()
 
+    def test_prefect_writes_its_pages_in_the_stacks_own_folder(self, stack: EmbeddedStack) -> None:
+        status, page = ask(f"{stack.endpoint(Role.PREFECT_SERVER).url}/")
+        assert status == 200
+        assert b"<html" in page
+        assert (stack._processes.folder("prefect-server") / "pages" / "v1" / "index.html").is_file()
+
     def test_the_scheduler_counts_its_tasks_for_prometheus(self, stack: EmbeddedStack) -> None:
         status, metrics = ask(f"{stack.endpoint(Role.DASK_SCHEDULER, 'dashboard').url}/metrics")
         assert status == 200

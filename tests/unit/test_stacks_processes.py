@@ -167,6 +167,15 @@ def test_what_could_not_be_removed_is_said() -> None:
     assert not processes.directory.exists()
 
 
+def test_without_a_folder_for_temporary_files_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    with pytest.raises(StackError, match="nowhere to write: No usable temporary directory"):
+        Processes()
+
+
 def test_the_guard_ends_what_a_killed_owner_leaves() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

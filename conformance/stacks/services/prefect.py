@@ -33,6 +33,8 @@ def server(processes: Processes, name: str, url: str, port: int) -> Command:
         name,
         url,
         PREFECT_SERVER_METRICS_ENABLED="true",
+        # Otherwise it writes its pages beside its code, for all servers there, one under the other's feet.
+        PREFECT_SERVER_UI_STATIC_DIRECTORY=str(processes.folder(name) / "pages"),
         PREFECT_API_BLOCKS_REGISTER_ON_START="false",  # seconds of the start, for blocks that nobody here uses
     )
     argv = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
