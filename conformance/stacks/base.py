@@ -112,13 +112,13 @@ class StackError(Exception):
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not an error
-    """This stack cannot have what was asked for (a binary that is not installed, say): what needs it is unobservable."""
+    """This stack cannot have what was asked for (a binary is not installed, say): what needs it is unobservable."""
 
 
 class Stack(ABC):
     """A deployment that can be observed. Thread-safe: observers run in parallel."""
 
-    kind: str  # "compose" | "embedded" | "attached" | "recorded"
+    kind: str  # "compose" | "embedded" | "attached" | "static"; a recorded one has the kind that it was recorded from
     capabilities: frozenset[Capability]
     stand_ins: tuple[str, ...] = ()  # components that stand in for the real ones, in words for the report
     runs_reference: bool = False  # its Dask and Prefect workers can import pqrs_lakehouse
@@ -139,7 +139,7 @@ class Stack(ABC):
     def endpoint(self, role: Role, port: str = "main") -> Endpoint:
         """Where ``role`` answers; waits until it does or its patience ends, and then answers all the same.
 
-        Ports: ``main`` everywhere; besides, ``dashboard`` (HTTP) of the Dask scheduler, ``console`` of the object store.
+        Ports: ``main`` everywhere; besides, ``dashboard`` (HTTP) of the Dask scheduler and ``console`` of the store.
 
         Raises:
             Unavailable: this stack cannot have that role or port; the reason is for the report.
@@ -171,7 +171,7 @@ class Stack(ABC):
         raise Unavailable(f"a {self.kind} stack cannot restart {role}")
 
     def kill_one(self, role: Role) -> str:
-        """Kill one process of ``role`` without warning and name it (capability ``kill``); :meth:`heal` brings it back."""
+        """Kill one process of ``role`` without warning and name it (capability ``kill``). :meth:`heal` mends that."""
         raise Unavailable(f"a {self.kind} stack cannot kill {role}")
 
     def second_postgres(self) -> AbstractContextManager[PostgresAccess]:
@@ -184,3 +184,4 @@ class Stack(ABC):
         Raises:
             StackError: it did not come back.
         """
+        raise Unavailable(f"a {self.kind} stack cannot bring anything back")

@@ -129,7 +129,9 @@ def test_no_decision_and_a_broken_link_are_told_apart(tmp_path: Path) -> None:
         checks.test_architecture_decisions_are_recorded(look(tmp_path))
     assert broken.value.hint == "no_adr"
     write(
-        tmp_path, "docs/ADR-0001-planos.md", "[diseño](../docs/GUIA%20BD.md) `[no](x.md)` ``[`no](z.md)``\n```\n[code](y.md)\n```\n"
+        tmp_path,
+        "docs/ADR-0001-planos.md",
+        "[diseño](../docs/GUIA%20BD.md) `[no](x.md)` ``[`no](z.md)``\n```\n[code](y.md)\n```\n",
     )
     with pytest.raises(Broken) as broken:
         checks.test_architecture_decisions_are_recorded(look(tmp_path))
