@@ -30,7 +30,7 @@ class Coverage(BaseModel):
     static: int = Field(default=0, ge=0)
 
     def of(self, kind: str) -> int:
-        return int(getattr(self, kind, 0))
+        return int(self.model_dump().get(kind, 0))
 
 
 class Profile(BaseModel):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from conformance.inputs import InputError, problem
 from conformance.observe.facts import Observation
@@ -53,7 +53,7 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     started_at: AwareDatetime
-    duration_s: float
+    duration_s: float = Field(ge=0)
     profile: Profile
     only: tuple[str, ...]  # empty: everything
     static: bool
@@ -169,7 +169,9 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
+    """Everything in ``folder`` but its folders; a link to a folder counts as a file, and nothing behind it is read."""
+    found = (file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir())
+    return sorted(file.relative_to(folder).as_posix() for file in found)
 
 
 def _sha256(file: Path) -> str:
@@ -190,9 +192,13 @@ def _text(file: Path) -> str:
 
 def _read(file: Path, model: type[R]) -> R:
     try:
-        return model.model_validate_json(_text(file))
+        read = model.model_validate_json(_text(file))
+        json.dumps(read.model_dump(), default=str, allow_nan=False)
     except ValidationError as error:
         raise InputError(f"{file}: {problem(error)}") from None
+    except ValueError:
+        raise InputError(f"{file}: holds a number that is not finite") from None
+    return read
 
 
 def _tail(file: Path, redactor: Redactor) -> bytes:

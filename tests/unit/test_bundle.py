@@ -98,6 +98,11 @@ def damage(what: str, folder: Path) -> None:
             real = folder.parent / "real.json"
             fact.rename(real)
             fact.symlink_to(real)
+        case "linked folder":
+            logs = folder / "logs"
+            logs.rename(folder.parent / "logs")
+            logs.symlink_to(folder.parent / "logs")
+            reseal(folder)
         case "piped":
             fact.unlink()
             os.mkfifo(fact)
@@ -116,6 +121,7 @@ def damage(what: str, folder: Path) -> None:
         ("missing", r"evidence: facts/teapot\.json is missing"),
         ("added", r"evidence: facts/kettle\.json is not in SHA256SUMS"),
         ("linked", r"evidence: facts/teapot\.json is no file that the kit writes"),
+        ("linked folder", r"evidence: logs is not in SHA256SUMS"),
         ("piped", r"evidence: facts/teapot\.json is no file that the kit writes"),
         ("enormous", r"evidence: facts/teapot\.json is no file that the kit writes"),
         ("unsealed", r"evidence: no evidence here \(SHA256SUMS is missing\)"),
@@ -141,7 +147,10 @@ def reseal(folder: Path) -> None:
         ("facts/teapot.json", '{"subject": "stove", "status": "error"}', r"facts/teapot\.json: speaks of stove"),
         ("facts/teapot.json", '{"subject": "teapot", "status": "fine"}', r"teapot\.json: status: Input should be"),
         ("stack.json", "{}", r"stack\.json: kit_version: Field required \(and 7 more\)"),
+        ("facts/teapot.json", '{"subject": "teapot", "status": "observed", "facts": {"tea": [NaN]}}', "not finite"),
+        ("facts/teapot.json", '{"subject": "teapot", "status": "error", "duration_s": 1e999}', "not finite"),
         ("run.json", "\x00", r"run\.json: Invalid JSON"),
+        ("run.json", RUN.model_dump_json().replace("1.25", "-1.25"), r"run\.json: duration_s: Input should be greater"),
     ],
 )
 def test_evidence_that_is_none_is_refused_with_file_and_key(evidence: Path, file: str, text: str, message: str) -> None:

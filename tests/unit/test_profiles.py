@@ -68,6 +68,7 @@ def test_a_profile_can_be_a_file_and_overrides_only_what_it_says(write: Callable
     assert profile.parameters.polars_major == 2
     assert profile.coverage.of("embedded") == 0
     assert profile.coverage.of("nothing like it") == 0
+    assert profile.coverage.of("model_config") == 0
 
 
 def test_the_hash_is_of_the_contents_and_not_of_the_layout(write: Callable[[str], str]) -> None:
