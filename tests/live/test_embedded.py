@@ -21,6 +21,7 @@ import requests
 from conformance.stacks import guard
 from conformance.stacks.base import Role, StackError, Unavailable
 from conformance.stacks.embedded import WORKERS, EmbeddedStack
+from conformance.stacks.ports import PortBlock
 from conformance.stacks.services import dask, postgres, prefect, seaweedfs
 from conformance.stacks.services.asking import ask, ask_json
 
@@ -186,13 +187,21 @@ with EmbeddedStack(Path(sys.argv[1])) as stack:
 
 
 class TestWhatItLeaves:
-    def test_two_at_once_do_not_meet_and_leave_nothing(self, traces: Path) -> None:
-        stacks = [EmbeddedStack(ROOT), EmbeddedStack(ROOT)]
+    def test_two_at_once_do_not_meet_and_leave_nothing(self, tmp_path: Path, traces: Path) -> None:
+        with PortBlock() as block:
+            asked = {f"{name}_PORT": block.take() for name in ("POSTGRES", "S3", "DASK_SCHEDULER", "PREFECT")}
+        env_file = tmp_path / ".env"
+        env_file.write_text("".join(f"{name}={port}\n" for name, port in asked.items()))
+        stacks = [EmbeddedStack(ROOT), EmbeddedStack(ROOT, env_file=env_file)]
         with stacks[0], stacks[1]:
             marks = [stack._processes.marker for stack in stacks]
             groups = [child.group for stack in stacks for child in stack._processes._children.values()]
-            for stack in stacks:
-                stack.settings()
+            settings = stacks[1].settings()
+            assert settings.postgres_port == asked["POSTGRES_PORT"]
+            assert settings.s3_endpoint_url.endswith(f":{asked['S3_PORT']}")
+            assert settings.dask_scheduler_address.endswith(f":{asked['DASK_SCHEDULER_PORT']}")
+            assert settings.prefect_api_url.endswith(f":{asked['PREFECT_PORT']}/api")
+            stacks[0].settings()
             ports = [{stack.endpoint(role).port for role in list(Role)[:4]} for stack in stacks]
             assert not ports[0] & ports[1]
             first, second = (stack.postgres() for stack in stacks)
