@@ -157,7 +157,7 @@ def connect(scheduler: Endpoint) -> Iterator[Client]:
     from distributed import Client
 
     with Client(  # type: ignore[no-untyped-call]
-        scheduler.url, timeout=30, set_as_default=False, name="conformance"
+        scheduler.url, timeout=15, set_as_default=False, name="conformance"
     ) as client:
         yield client
 
