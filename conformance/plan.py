@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 from dataclasses import dataclass
@@ -61,6 +62,10 @@ def plan(kit: Kit, options: Options) -> Plan:
         InputError: what was asked for cannot be done; nothing has been touched.
     """
     recorded, source = None, None
+    if options.seed < 0:
+        raise InputError("Invalid value for '--seed': must not be negative")
+    if options.timeout is not None and not (math.isfinite(options.timeout) and options.timeout > 0):
+        raise InputError("Invalid value for '--timeout': must be a positive number of seconds")
     if options.stack not in STACKS:
         raise InputError(f"unknown stack: {options.stack} (known: {', '.join(STACKS)})")
     if options.stack == "recorded":
@@ -79,6 +84,10 @@ def plan(kit: Kit, options: Options) -> Plan:
     only = _selected(kit, profile, options.only)
     if recorded and recorded.run.only and not options.only:
         only = frozenset(recorded.run.only) & profile.ids
+        if not only:
+            raise InputError(
+                f"{recorded.folder}: no guarantee that it was recorded for is in the profile {profile.name}"
+            )
     if options.env_file is not None and not options.env_file.is_file():
         raise InputError(f"--env-file: no such file: {options.env_file}")
     if not (recorded and recorded.folder.resolve() == (options.report_dir / EVIDENCE).resolve()):
@@ -135,5 +144,5 @@ def _commit(root: Path) -> str | None:
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
-    top, commit = answer.stdout.splitlines()
+    top, _, commit = answer.stdout.rstrip("\n").rpartition("\n")  # the folder's name may hold anything
     return commit if Path(top).resolve() == root.resolve() else None

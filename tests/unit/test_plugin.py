@@ -150,6 +150,20 @@ def test_an_observer_that_hangs_is_given_up(tea: Tea, tmp_path: Path) -> None:
     assert verdict.guarantees[4].observed == "stove: no result within 0.5 s"
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--conformance-seed=-1", "'--seed': must not be negative"),
+        ("--conformance-timeout=nan", "'--timeout': must be a positive number of seconds"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(tea: Tea, tmp_path: Path, option: str, message: str) -> None:
+    done = tea(EMBEDDED, option)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert message in done.stderr
+    assert not (tmp_path / "reports").exists()
+
+
 @pytest.mark.parametrize("where", ["enter", "teapot"])
 def test_a_deployment_that_is_lost_is_an_environment_error(tea: Tea, tmp_path: Path, where: str) -> None:
     done = tea(EMBEDDED, room=str(tmp_path), **{where: "stack-error"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,14 @@ def test_a_limited_run_stays_limited_under_another_profile(tmp_path: Path, monke
     assert [result.id for result in again(tmp_path, only=("E2E-01",)).guarantees] == ["E2E-01"]
 
 
+def test_a_limited_run_is_never_taken_for_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live(tmp_path, monkeypatch, only=("E2E-05",))
+    profile = tmp_path / "tea.toml"
+    profile.write_text('name = "tea"\nversion = "1"\n[required]\nE2E-01 = 1\n', encoding="utf-8")
+    with pytest.raises(InputError, match="no guarantee that it was recorded for is in the profile tea"):
+        again(tmp_path, profile=str(profile))
+
+
 def test_what_the_run_did_not_look_at_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live(tmp_path, monkeypatch, only=("E2E-01",))
     other = again(tmp_path, only=("E2E-05",))
@@ -124,6 +133,18 @@ def test_a_recorded_stack_is_what_was_seen_and_reaches_nothing(tmp_path: Path) -
         ):
             with pytest.raises(Unavailable):
                 reach()
+
+
+def test_a_commit_is_found_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    repository = tmp_path / "a\nb"
+    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert (
+        plan(KIT, Options(path=repository, profile="everything", static=True, report_dir=tmp_path / "r")).subject.commit
+        == head
+    )
 
 
 def test_times_are_the_recorded_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
