@@ -118,6 +118,13 @@ def test_a_report_folder_that_may_not_be_written_is_said(run: Run, monkeypatch: 
     assert re.fullmatch(r"conformance: --report-dir out: \S+ is not writable\n", err)
 
 
+def test_the_kits_own_fault_is_nobodys_failed_guarantee(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "Kit", lambda: 1 / 0)
+    code, out, err = run("list")
+    assert (code, out) == (3, "")
+    assert "ZeroDivisionError" in err
+
+
 def test_without_a_command_there_is_help_and_exit_2(run: Run) -> None:
     code, _, err = run()
     assert code == 2
