@@ -32,7 +32,7 @@ class _Tables:
 
 @cache
 def _tables() -> _Tables:
-    days = np.arange(np.datetime64(FIRST_DAY), np.datetime64(LAST_DAY) + 1)
+    days = np.arange(np.datetime64(FIRST_DAY), np.datetime64(LAST_DAY) + np.timedelta64(1, "D"))
     years = range(FIRST_DAY.year, LAST_DAY.year + 1)
     is_holiday = np.isin(days, np.array(sorted(holidays.country_holidays("CO", years=years)), dtype="datetime64[D]"))
     is_business_day = np.is_busday(days) & ~is_holiday
