@@ -41,9 +41,7 @@ def _row(guarantee: Guarantee, profiles: Mapping[str, Profile]) -> str:
 
 
 def _mark(id_: str, profile: Profile) -> str:
-    if id_ not in profile:
-        return "–"
-    return f"{'●' if id_ in profile.required else '○'} {profile.points(id_):g}"
+    return f"{profile.mark(id_)} {profile.points(id_):g}" if id_ in profile else profile.mark(id_)
 
 
 def main() -> None:

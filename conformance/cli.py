@@ -179,8 +179,7 @@ def _explanation(kit: Kit, guarantee: Guarantee, lang: str) -> str:
 
 
 def _mark(profile: Profile, id_: str, *, points: bool) -> str:
-    mark = "●" if id_ in profile.required else "○" if id_ in profile.recommended else "–"
-    return f"{mark} {profile.points(id_):g}" if points else mark
+    return f"{profile.mark(id_)} {profile.points(id_):g}" if points else profile.mark(id_)
 
 
 def _plugin_options(options: Options) -> list[str]:

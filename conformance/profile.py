@@ -64,6 +64,10 @@ class Profile(BaseModel):
     def points(self, id_: str) -> float:
         return self.required.get(id_) or self.recommended[id_]
 
+    def mark(self, id_: str) -> str:
+        """● required, ○ recommended, – left out."""
+        return "●" if id_ in self.required else "○" if id_ in self.recommended else "–"
+
     @property
     def hash(self) -> str:
         """SHA-256 of the contents, whatever the file's layout and comments."""

@@ -9,7 +9,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from conformance.report.words import SAY
 from conformance.verdict.model import Verdict
+from conformance.verdict.words import Status
 
 FAMILIES: dict[str, dict[str, str]] = {
     "SRC": {"es": "El repositorio refleja los planos", "en": "The repository reflects the planes"},
@@ -25,12 +27,10 @@ FAMILIES: dict[str, dict[str, str]] = {
     "E2E": {"es": "PQRS generadas, de punta a punta", "en": "Generated PQRS, end to end"},
 }
 
+_MARKS = {Status.FAIL: "✗", Status.BLOCKED: "⊘", Status.ERROR: "!", Status.PASS: "✓", Status.UNOBSERVABLE: "–"}
 STATUSES: dict[str, dict[str, str]] = {
-    "fail": {"es": "no se cumple", "en": "fails", "mark": "✗"},
-    "blocked": {"es": "bloqueada", "en": "blocked", "mark": "⊘"},
-    "error": {"es": "error del kit", "en": "the kit's error", "mark": "!"},
-    "pass": {"es": "se cumple", "en": "holds", "mark": "✓"},
-    "unobservable": {"es": "no observable aquí", "en": "not observable here", "mark": "–"},
+    status.value: {"mark": mark, **{lang: say.statuses[status] for lang, say in SAY.items()}}
+    for status, mark in _MARKS.items()
 }
 """In the order of how much they ask of the reader."""
 
