@@ -31,8 +31,10 @@ def test_its_ui_is_served_and_reaches_the_api(prefect: PrefectFacts) -> None:
         hint="no_page",
         port=prefect.port,
     )
-    if not ui.settings.ok:
-        cannot_tell(f"the UI does not tell its settings: {ui.settings.status}")
+    if not ui.settings.ok or "json" not in ui.settings.content_type:
+        cannot_tell(f"the UI does not tell its settings: {ui.settings.status} {ui.settings.content_type}")
+    if prefect.remapped and _names_this_machine(prefect):
+        cannot_tell(f"the UI looks for the API at {ui.api_url}; the port that its author publishes is not seen")
     holds(
         _reaches(prefect),
         observed=f"API URL of the UI: {ui.api_url or '-'}; the API answers on port {prefect.port}",
@@ -84,7 +86,11 @@ def _reaches(prefect: PrefectFacts) -> bool:
         port = url.port or {"http": 80, "https": 443}.get(url.scheme)
     except ValueError:
         return False
-    return url.hostname in (*THIS_MACHINE, prefect.host) and port == prefect.port
+    return _names_this_machine(prefect) and port == prefect.port
+
+
+def _names_this_machine(prefect: PrefectFacts) -> bool:
+    return urlsplit(prefect.ui.api_url).hostname in (*THIS_MACHINE, prefect.host)
 
 
 def _serves(pool: Pool) -> bool:

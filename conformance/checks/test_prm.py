@@ -37,7 +37,9 @@ def test_it_runs_the_mounted_configuration(prometheus: PrometheusFacts) -> None:
 
 @guarantee("PRM-02")
 def test_all_its_targets_are_up(prometheus: PrometheusFacts) -> None:
-    down = [target for target in prometheus.targets if target.health != "up"]
+    if prometheus.loaded is None:
+        cannot_tell("Prometheus does not tell what it loaded")
+    down = [target for target in prometheus.targets if target.health == "down"]
     holds(prometheus.target_count, observed="targets: 0", hint="none")
     holds(
         not down,
@@ -46,10 +48,14 @@ def test_all_its_targets_are_up(prometheus: PrometheusFacts) -> None:
         ),
         hint=_why_down(down[0]) if down else None,
     )
+    if unknown := [target.url for target in prometheus.targets if target.health != "up"]:
+        cannot_tell(f"not scraped while the kit waited: {', '.join(unknown)}")
 
 
 @guarantee("PRM-03")
 def test_it_watches_the_compute_plane(prometheus: PrometheusFacts, params: Parameters) -> None:
+    if prometheus.loaded is None:
+        cannot_tell("Prometheus does not tell what it loaded")
     watched = {one.role for one in prometheus.watched}
     missing = [role for role in params.scrape_roles if role not in watched]
     holds(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from conformance.observe.dask import answers, connect, submit
 from conformance.observe.facts import Attempt, Facts, Observer, Probe
 from conformance.observe.web import brief
-from conformance.stacks.base import Capability, Role, Stack, Unavailable
+from conformance.stacks.base import Capability, Role, Stack, StackError, Unavailable
 
 if TYPE_CHECKING:
     import psycopg
@@ -142,7 +142,9 @@ def _worker_kill(stack: Stack) -> WorkerKill:
     try:
         with connect(stack.endpoint(Role.DASK_SCHEDULER)) as client:
             return _job_under_fire(stack, client)
-    except OSError as error:
+    except (StackError, Unavailable):
+        raise
+    except Exception as error:  # whatever a client of another version trips over
         return WorkerKill(started=Attempt(ok=False, detail=brief(f"{type(error).__name__}: {error}")), tasks=TASKS)
 
 

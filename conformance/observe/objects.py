@@ -396,7 +396,12 @@ def _writer(access: ObjectStoreAccess, bucket: str) -> Iterator[Callable[[str], 
 
     signature = S3SigV4Auth(Credentials(access.access_key, access.secret_key), "s3", access.region)
 
-    with urllib3.PoolManager(maxsize=16, retries=2, timeout=15) as pool:
+    # a busy store says 503 (SlowDown) and means later, as boto3 knows
+    patience = urllib3.Retry(
+        4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), allowed_methods=None, raise_on_status=False
+    )
+
+    with urllib3.PoolManager(maxsize=16, retries=patience, timeout=15) as pool:
 
         def put(key: str) -> None:
             url = f"{access.endpoint_url}/{bucket}/{key}"

@@ -119,10 +119,15 @@ def _script_files(root: Path) -> tuple[list[Path], bool]:
     """The SQL that makes the database: what a Compose file mounts for the image to run, else what goes by that name."""
     paths = list(_paths(root))
     composes = [path for path in paths if path.suffix in {".yml", ".yaml"} and "compose" in path.name.lower()]
-    mounted = [source for compose in composes for source in _mounted(compose, root)]
-    files = [file for source in mounted for file in ([source] if source.is_file() else sorted(source.glob("*.sql")))]
-    if files:
-        return list(dict.fromkeys(files))[:MAX_SCRIPTS], True
+    for compose in sorted(composes, key=lambda path: len(path.parts)):  # the nearest: others are of other deployments
+        mounted = [
+            file
+            for source in _mounted(compose, root)
+            for file in ([source] if source.is_file() else sorted(source.glob("*.sql")))
+            if file.suffix == ".sql"  # what else the image runs, a shell script say, cannot be read as SQL
+        ]
+        if mounted:
+            return list(dict.fromkeys(mounted))[:MAX_SCRIPTS], True
     if (root / REFERENCE_SCRIPT).is_file():
         return [root / REFERENCE_SCRIPT], False
     named = [

@@ -39,7 +39,6 @@ MAX_ROLES: Final = 50
 MAX_VALUES: Final = 200
 VALUE_CHARS: Final = 80
 DEFINITION_CHARS: Final = 1_000
-CODE_ROWS: Final = 5_000
 CODE_COLUMNS: Final = 16
 COUNTING_S: Final = 20.0
 
@@ -50,6 +49,10 @@ _PEOPLE: Final = frozenset(
         " agent agents agente agentes employee employees empleado empleados funcionario funcionarios"
         " contact contacts contacto contactos"
     )
+)
+# a list of channels of contact or of types of customer is about no person
+_CODED: Final = frozenset(
+    words("channel channels canal canales medio medios type types tipo tipos status statuses estado estados")
 )
 _PRIVATE: Final = frozenset(
     words(
@@ -318,12 +321,12 @@ def _lists_codes(relation: Relation, rows: int) -> bool:
     time at which something happened; and it is not about people.
     """
     return (
-        0 < rows <= CODE_ROWS
+        0 < rows < ROW_LIMIT
         and bool(relation.keys)
         and len(relation.columns) <= CODE_COLUMNS
         and any(column.kind in {"text", "enum"} for column in relation.columns.values())
         and (relation.is_called_dimension or not (relation.is_called_fact or relation.event_times))
-        and not _PEOPLE & {*words(relation.name)}
+        and (not _PEOPLE & {*words(relation.name)} or bool(_CODED & {*words(relation.name)}))
     )
 
 

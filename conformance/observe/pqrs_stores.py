@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 RAW = "raw/pqrs_events/"
 MANIFESTS = f"{RAW}_manifests/"
+DATA = re.compile(r"\.(jsonl?|ndjson|csv|tsv|parquet|avro|orc|xml|xlsx?)(\.\w+)?$", re.IGNORECASE)
 Tables = dict[str, list[dict[str, Any]]]
 
 
@@ -193,7 +195,11 @@ VERSIONS = "SELECT ctid::text AS place, xmin::text AS writer FROM gold.{}"
 
 
 def pqrs_in(store: ObjectStoreAccess, buckets: int = 50, keys: int = 5_000) -> tuple[str, ...]:
-    """A few objects that look like PQRS, in any bucket but the kit's own; of each bucket ``keys`` are looked at."""
+    """A few objects that look like PQRS, in any bucket but the kit's own; of each bucket ``keys`` are looked at.
+
+    They are called after PQRS, their format is one of data, and there is something in them: a folder that a console
+    made, a ``.keep`` or the note with which somebody tried the store are none.
+    """
     s3 = s3_client(store)
     seen: list[str] = []
     names = [bucket["Name"] for bucket in s3.list_buckets().get("Buckets", [])]
@@ -203,7 +209,7 @@ def pqrs_in(store: ObjectStoreAccess, buckets: int = 50, keys: int = 5_000) -> t
             f"{bucket}/{item['Key']}"
             for page in pages
             for item in page.get("Contents", ())
-            if "pqrs" in f"{bucket}/{item['Key']}".lower()
+            if item["Size"] and "pqrs" in f"{bucket}/{item['Key']}".lower() and DATA.search(item["Key"])
         ]
     return first(seen)
 

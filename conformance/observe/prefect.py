@@ -16,7 +16,7 @@ from urllib.parse import quote
 from conformance.observe.facts import Facts, Observer, Probe
 from conformance.observe.prefect_api import PrefectApi, Refused
 from conformance.observe.web import Answer, brief, fetch
-from conformance.stacks.base import Endpoint, Role, Stack
+from conformance.stacks.base import Capability, Endpoint, Role, Stack
 
 WORKER_PATIENCE_S = 45.0  # a worker that is deployed shows up some seconds after the server
 RUN_PATIENCE_S = 120.0  # a worker asks every 10 s, and a run imports Prefect first
@@ -81,6 +81,7 @@ class PrefectFacts(Facts):
     endpoint: str
     host: str  # of the endpoint, and its port, as the kit reaches them
     port: int
+    remapped: bool = False  # people reach it by the port that its author publishes, which need not be this one
     health: Answer
     ready: Answer
     version: str = ""
@@ -101,6 +102,7 @@ def collect(stack: Stack, probe: Probe) -> PrefectFacts:
         "endpoint": endpoint.url,
         "host": endpoint.host,
         "port": endpoint.port,
+        "remapped": Capability.COMPOSE in stack.capabilities,
         "health": api.get("/health").answer,
         "ready": api.get("/ready").answer,
         "version": brief(version.json() or "", 40),
@@ -132,14 +134,20 @@ def _pools(api: PrefectApi, patience: float) -> tuple[Pool, ...] | None:
     deadline = time.monotonic() + patience
     while True:
         listed = api.filter("/work_pools", {"limit": 20})
-        pools = None if listed is None else tuple(_pool(api, pool) for pool in listed)
-        if pools is None or any(map(_served, pools)) or time.monotonic() > deadline:
-            return pools
+        pools = [] if listed is None else [_pool(api, pool) for pool in listed]
+        told = tuple(pool for pool in pools if pool is not None)
+        if listed is None or len(told) < len(pools):
+            return None
+        if any(map(_served, told)) or time.monotonic() > deadline:
+            return told
         time.sleep(0.5)
 
 
-def _pool(api: PrefectApi, pool: dict[str, Any]) -> Pool:
-    workers = api.filter(f"/work_pools/{quote(pool['name'], safe='')}/workers", {"limit": 20}) or []
+def _pool(api: PrefectApi, pool: dict[str, Any]) -> Pool | None:
+    """A pool; None when the API does not tell its workers."""
+    workers = api.filter(f"/work_pools/{quote(pool['name'], safe='')}/workers", {"limit": 20})
+    if workers is None:
+        return None
     return Pool(
         name=brief(pool["name"], 100),
         type=brief(pool.get("type", ""), 40),

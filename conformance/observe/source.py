@@ -24,7 +24,8 @@ _SAMPLE = re.compile(r"(example|sample|template|dist|ejemplo|plantilla)", re.IGN
 _ADR = re.compile(r"(^|[-_ ])adr([-_ ]|\d)", re.IGNORECASE)
 _ADR_FOLDERS = {"adr", "adrs", "decisions", "decisiones"}
 _CODE = re.compile(r"^(```|~~~).*?^\1|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\2(?!`)", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+# no bracket in a link's text but an image's: else each of "[[[[…" would be followed to the end of its line
+_LINK = re.compile(r"(?<!!)\[(?:!\[[^\[\]\n]*\]\([^()\n]*\)|[^\[\]\n])*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 
 
 class SourceFacts(Facts):

@@ -66,6 +66,11 @@ def test_a_run_that_does_not_end_breaks_one_promise() -> None:
         assert (judge(check, stopped).status, check.__name__) == (Status.UNOBSERVABLE, check.__name__)
 
 
+def test_tables_that_were_not_compared_do_not_agree() -> None:
+    outcome = judge(e2e.test_postgres_serves_what_the_lake_holds, facts(execution=RAN, lake=LAKE, mirrored=()))
+    assert outcome.status is Status.UNOBSERVABLE
+
+
 @pytest.mark.parametrize("check", LATER, ids=lambda check: check.guarantee_id)
 def test_what_could_not_be_read_is_not_judged(check: Callable[..., None]) -> None:
     unread = facts(execution=RAN, trouble=("run again: OperationalError: server closed the connection",))

@@ -117,9 +117,23 @@ def test_an_api_without_a_page_is_no_ui(page: Answer) -> None:
     assert (outcome.status, outcome.hint) == (Status.FAIL, "no_page")
 
 
-def test_untold_settings_decide_nothing() -> None:
-    outcome = judge(CHECKS[1], facts(ui=Ui(page=PAGE, settings=Answer(status=404))))
+@pytest.mark.parametrize("settings", [Answer(status=404), PAGE], ids=["none", "the page again"])
+def test_untold_settings_decide_nothing(settings: Answer) -> None:
+    outcome = judge(CHECKS[1], facts(ui=Ui(page=PAGE, settings=settings)))
     assert outcome.status is Status.UNOBSERVABLE
+
+
+@pytest.mark.parametrize(
+    ("api_url", "status"),
+    [
+        ("http://localhost:4200/api", Status.UNOBSERVABLE),  # as its author publishes it, for all that is seen
+        ("/api", Status.PASS),
+        ("http://prefect-server:4200/api", Status.FAIL),
+    ],
+)
+def test_a_port_that_the_kit_chose_says_nothing_of_the_author_s(api_url: str, status: Status) -> None:
+    remapped = facts(port=49152, remapped=True, ui=Ui(page=PAGE, settings=OK, api_url=api_url))
+    assert judge(CHECKS[1], remapped).status is status
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,22 @@ def test_localhost_is_told_from_a_closed_port() -> None:
     assert outcome.hint == "localhost"
 
 
+def test_a_target_that_was_not_scraped_yet_is_not_down() -> None:
+    waiting = Target(job="slow", url="http://exporter:9100/metrics", health="unknown")
+    outcome = judge(CHECKS[1], facts(targets=(waiting, UP), target_count=2))
+    assert outcome.status is Status.UNOBSERVABLE
+    assert "exporter:9100" in outcome.observed
+    broken = Target(job="dask", url=UP.url, health="down", last_error="connection refused")
+    outcome = judge(CHECKS[1], facts(targets=(waiting, broken), target_count=2))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "refused")
+
+
+@pytest.mark.parametrize("arguments", [(CHECKS[1],), (CHECKS[2], PARAMETERS)], ids=["PRM-02", "PRM-03"])
+def test_who_does_not_tell_what_it_loaded_is_not_said_to_watch_nothing(arguments: tuple[Any, ...]) -> None:
+    silent = facts(loaded=None, targets=(), target_count=0, watched=())
+    assert judge(arguments[0], silent, *arguments[1:]).status is Status.UNOBSERVABLE
+
+
 def test_no_target_is_no_success() -> None:
     outcome = judge(CHECKS[1], facts(targets=(), target_count=0))
     assert (outcome.status, outcome.hint) == (Status.FAIL, "none")

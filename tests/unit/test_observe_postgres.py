@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.observe import postgres
-from conformance.observe.postgres_model import InitScript, words
+from conformance.observe import postgres, postgres_catalogue
+from conformance.observe.postgres_model import ROW_LIMIT, Column, InitScript, Key, Relation, words
 from conformance.stacks.base import Capability, Role
 
 
@@ -72,6 +72,59 @@ def test_a_single_file_can_be_mounted(tmp_path: Path) -> None:
     compose = f"services: {{db: {{volumes: ['{volume}']}}}}"
     write(tmp_path, {"compose.yaml": compose, "sql/schema.sql": "CREATE SCHEMA a"})
     assert script_of(tmp_path) == InitScript(files=("sql/schema.sql",), mounted=True, schemas=("a",))
+
+
+def test_other_deployments_in_the_repository_have_scripts_of_their_own(tmp_path: Path) -> None:
+    compose = "services: {db: {volumes: ['./init:/docker-entrypoint-initdb.d']}}"
+    write(
+        tmp_path,
+        {
+            "docker-compose.yml": "services: {dashboard: {build: apps}}",
+            "infra/local/docker-compose.yml": compose,
+            "infra/local/init/01.sql": "CREATE SCHEMA bronze;",
+            "docs/examples/last-year/docker-compose.yml": compose,
+            "docs/examples/last-year/init/01.sql": "CREATE SCHEMA legacy;",
+        },
+    )
+    script = script_of(tmp_path)
+    assert script is not None
+    assert (script.files, script.schemas) == (("infra/local/init/01.sql",), ("bronze",))
+
+
+def test_a_shell_script_is_not_read_as_sql(tmp_path: Path) -> None:
+    volumes = "['./a.sh:/docker-entrypoint-initdb.d/a.sh', './b.sql:/docker-entrypoint-initdb.d/b.sql']"
+    write(
+        tmp_path,
+        {
+            "compose.yaml": f"services: {{db: {{volumes: {volumes}}}}}",
+            "a.sh": 'psql -c "SELECT 1"; CREATE SCHEMA not_sql;',
+            "b.sql": "CREATE SCHEMA gold;",
+        },
+    )
+    assert script_of(tmp_path) == InitScript(files=("b.sql",), mounted=True, schemas=("gold",))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "read"),
+    [
+        ("dim_contact_channel", 5, True),
+        ("tipo_cliente", 5, True),
+        ("dim_centro_poblado", 8_900, True),
+        ("clientes", 5, False),
+        ("dim_ciudadano", 5, False),
+        ("dim_canal", ROW_LIMIT, False),
+        ("dim_canal", 0, False),
+    ],
+)
+def test_lists_of_codes_are_told_from_people(name: str, rows: int, read: bool) -> None:
+    relation = Relation(
+        namespace="silver",
+        name=name,
+        kind="table",
+        columns={"code": Column(type="text", kind="text")},
+        keys={"pk": Key(columns=("code",), primary=True)},
+    )
+    assert postgres_catalogue._lists_codes(relation, rows) is read
 
 
 def test_a_script_that_nobody_mounts_is_found_by_its_name(tmp_path: Path) -> None:

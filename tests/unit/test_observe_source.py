@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,16 @@ def test_no_decision_and_a_broken_link_are_told_apart(tmp_path: Path) -> None:
     assert broken.value.hint == "broken_links"
     assert "docs/ADR-0001-planos.md -> ../docs/GUIA%20BD.md" in broken.value.observed
     assert broken.value.observed.count("->") == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "[![a](b)" * 30_000, "[a](b " * 30_000], ids=["[", "images", "open"])
+def test_a_document_made_to_be_slow_is_read_at_once(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "docs/adr/0001.md", text)
+    started = time.monotonic()
+    assert look(tmp_path).adrs == ("docs/adr/0001.md",)
+    assert time.monotonic() - started < 10
+
+
+def test_a_badge_s_link_is_a_link(tmp_path: Path) -> None:
+    write(tmp_path, "README.md", "[![build](missing.svg)](ci/missing.md) [text](<missing too.md>)")
+    assert look(tmp_path).broken_links == ("README.md -> ci/missing.md",)
