@@ -24,6 +24,7 @@ class Words:
     score: str
     no_score: dict[str, str]
     coverage: str
+    too_few: str
     more: str
     report: str
     guarantee: str
@@ -55,6 +56,7 @@ SAY = {
             "incomplete": "Sin nota: veredicto incompleto (corrida interrumpida o limitada a una parte)",
         },
         coverage="observadas {observed} de {total} garantías",
+        too_few="el perfil exige observar {required}",
         more="y {count} más en el informe",
         report="Informe",
         guarantee="Garantía",
@@ -84,6 +86,7 @@ SAY = {
             "incomplete": "No score: incomplete verdict (the run was interrupted or limited to a part)",
         },
         coverage="{observed} of {total} guarantees observed",
+        too_few="the profile demands {required}",
         more="and {count} more in the report",
         report="Report",
         guarantee="Guarantee",
@@ -94,8 +97,10 @@ SAY = {
 
 
 def score_line(verdict: Verdict, lang: str) -> str:
-    say = SAY[lang]
-    coverage = say.coverage.format(observed=verdict.coverage.observed, total=verdict.coverage.total)
+    say, seen = SAY[lang], verdict.coverage
+    coverage = say.coverage.format(observed=seen.observed, total=seen.total)
+    if seen.observed < seen.required:
+        coverage += f"; {say.too_few.format(required=seen.required)}"
     if verdict.score is None:
         return f"{say.no_score[verdict.scope]} ({coverage})"
     score = verdict.score

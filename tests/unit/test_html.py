@@ -106,6 +106,7 @@ def test_what_asks_for_attention_comes_first_and_every_id_is_unique() -> None:
         ({"scope": "incomplete", "score": None}, "Veredicto incompleto"),
         ({"scope": "static", "score": None}, "Revisión estática"),
         ({"score": None}, "Sin nota"),
+        ({"coverage": {"observed": 1, "total": 1, "required": 2}}, "Se observó menos de lo que el perfil exige"),
     ],
 )
 def test_what_is_no_grade_says_so(changes: dict[str, Any], words: str) -> None:

@@ -104,3 +104,8 @@ def test_the_command_line_stops_after_ten_findings() -> None:
 def test_why_there_is_no_score_is_said(scope: str, said: str) -> None:
     status = Status.UNOBSERVABLE if scope == "full" else Status.PASS
     assert said in terminal.render(verdict(judgment("E2E-01", status), scope=scope), "en", "r")
+
+
+def test_that_too_little_was_observed_is_said() -> None:
+    text = terminal.render(verdict(judgment("E2E-01", Status.PASS), coverage_required=9), "en", "r")
+    assert "1 of 1 guarantees observed; the profile demands 9)" in text
