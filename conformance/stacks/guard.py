@@ -66,15 +66,16 @@ def end(
     """
     for group, number in groups.items():
         send(group, number)
+    rest = list(groups)
     deadline = time.monotonic() + patience
-    while any(alive(group) for group in groups) and time.monotonic() < deadline:
+    while (rest := [group for group in rest if alive(group)]) and time.monotonic() < deadline:
         time.sleep(POLL)
         collect()
-    for group in groups:
+    for group in rest:  # those that ended are let alone: another may have their number by now
         send(group, signal.SIGKILL)
     deadline = time.monotonic() + patience
-    while marker and (rest := marked(marker)) and time.monotonic() < deadline:
-        for pid in rest:
+    while marker and (strays := marked(marker)) and time.monotonic() < deadline:
+        for pid in strays:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(POLL)
@@ -94,7 +95,7 @@ def main(marker: str) -> None:
     groups: dict[int, int] = {}
     paths: list[str] = []
     for line in sys.stdin:
-        order, _, rest = line.rstrip("\n").partition(" ")
+        order, _, rest = line.removesuffix("\n").partition(" ")
         if order == "+group":
             group, _, stop = rest.partition(" ")
             groups[int(group)] = int(stop)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Command:
     user: pwd.struct_passwd | None = None  # run as this user (only root can)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Child:
     """A running process, which leads a group of its own."""
 
@@ -46,6 +46,8 @@ class Child:
     log: Path
     log_start: int  # where its own part of the service's log begins
     secrets: Collection[str]
+    ended: Callable[[int], object]  # told once that the group is no more
+    _over: bool = False
 
     @property
     def name(self) -> str:
@@ -56,7 +58,14 @@ class Child:
         return self.process.pid
 
     def running(self) -> bool:
-        return self.process.poll() is None
+        """Whether it has not ended. What an ended one leaves in its group is killed at once: the number is free now."""
+        if self.process.poll() is None:
+            return True
+        if not self._over:
+            self._over = True
+            guard.send(self.group, signal.SIGKILL)
+            self.ended(self.group)
+        return False
 
     def said(self) -> str:
         """What it has logged last, bounded, without secrets."""
@@ -165,7 +174,7 @@ class Processes:
             except (OSError, subprocess.SubprocessError) as error:
                 raise StackError(f"cannot start {command.service}: {error}") from error
             self._order(f"+group {process.pid} {int(command.stop)}")
-            child = Child(command, process, log, log_start, self._secrets)
+            child = Child(command, process, log, log_start, self._secrets, self._forget)
             self._children[child.group] = child
             return child
 
@@ -177,7 +186,7 @@ class Processes:
         """
         child = self.start(command)
         code = child.process.wait()
-        self._forget([child])
+        child.running()
         if code:
             raise StackError(f"{Path(command.argv[0]).name} ended with {code}; its log: {child.tail()}")
 
@@ -187,9 +196,10 @@ class Processes:
 
     def kill(self, child: Child) -> None:
         """End a process with its group, without warning."""
-        guard.send(child.group, signal.SIGKILL)
-        child.process.wait()
-        self._forget([child])
+        if child.running():
+            guard.send(child.group, signal.SIGKILL)
+            child.process.wait()
+            child.running()
 
     def end_all(self) -> None:
         """End every process; none is started any more."""
@@ -214,20 +224,21 @@ class Processes:
             raise StackError(f"the embedded stack could not remove: {', '.join(left)}")
 
     def _end(self, children: Collection[Child], marker: str | None, patience: float) -> None:
+        running = [child for child in children if child.running()]
+
         def collect() -> None:  # a child that has ended and is not waited for stays a member of its group
-            for child in children:
-                child.process.poll()
+            for child in running:
+                child.running()
 
-        guard.end({child.group: int(child.command.stop) for child in children}, marker, patience, collect)
-        for child in children:
+        guard.end({child.group: int(child.command.stop) for child in running}, marker, patience, collect)
+        for child in running:
             child.process.wait()
-        self._forget(children)
+        collect()
 
-    def _forget(self, children: Iterable[Child]) -> None:
+    def _forget(self, group: int) -> None:
         with self._lock:
-            for child in children:
-                self._children.pop(child.group, None)
-                self._order(f"-group {child.group}")
+            self._children.pop(group, None)
+            self._order(f"-group {group}")
 
     def _order(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # without a guard (somebody killed it) the stack still works

@@ -136,6 +136,19 @@ def test_a_kill_takes_the_whole_group(processes: Processes) -> None:
     until(lambda: not guard.marked(processes.marker))
 
 
+def test_what_an_ended_leader_leaves_in_its_group_ends_when_that_is_seen(processes: Processes) -> None:
+    child = python(processes, RUNAWAY.replace("start_new_session=True", "start_new_session=False"))
+    until(lambda: not child.running())
+    until(lambda: not guard.marked(processes.marker))
+    signalled: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guard, "send", lambda group, _: signalled.append(group))
+        processes.end([child])
+        processes.kill(child)
+        processes.end_all()
+    assert signalled == []  # the number may be another's by now
+
+
 def test_the_end_finds_what_has_left_its_group(processes: Processes) -> None:
     python(processes, RUNAWAY).process.wait(10)
     assert len(guard.marked(processes.marker)) == 1
