@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,8 @@ class DaskFacts(Facts):
 def collect(stack: Stack, probe: Probe) -> DaskFacts:
     """Look first: scheduler, workers, load, dashboard. Then work: versions, fan-out, Polars."""
     main = stack.endpoint(Role.DASK_SCHEDULER)
+    with suppress(Unavailable):
+        stack.endpoint(Role.DASK_WORKER)  # waits: an image that installs packages as it starts takes minutes
     web = _dashboard(stack)
     identity = _settled_identity(web, services=len(stack.roles().get(Role.DASK_WORKER, ())))
     status = _get(web, "/status", accept="text/html")

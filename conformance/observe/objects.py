@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from conformance.observe.facts import Facts, Observer, Probe
+from conformance.observe.scratch import remove_bucket
 from conformance.observe.web import brief
 from conformance.stacks.base import ObjectStoreAccess, Role, Stack
 
@@ -278,20 +279,11 @@ def _in_scratch_bucket(store: _Store, s3: S3Client, seed: int) -> dict[str, Any]
                 ),
             }
     finally:
-        removal = _call(lambda: _remove(s3, bucket))
+        removal = _call(lambda: remove_bucket(s3, bucket))
     return facts | {
         "scratch": scratch,
         "left_behind": "" if removal.ok else f"{bucket}: {removal.code} {removal.message}",
     }
-
-
-def _remove(s3: S3Client, bucket: str) -> None:
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        if items := page.get("Contents"):
-            s3.delete_objects(
-                Bucket=bucket, Delete={"Objects": [{"Key": item["Key"]} for item in items], "Quiet": True}
-            )
-    s3.delete_bucket(Bucket=bucket)
 
 
 def _strangers(store: _Store, bucket: str) -> tuple[StrangerCall, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,6 +70,25 @@ def s3_client(store: ObjectStoreAccess) -> S3Client:
     )
 
 
+def remove_bucket(s3: S3Client, name: str) -> None:
+    """Remove a bucket with all that it holds.
+
+    Raises:
+        botocore.exceptions.ClientError, BotoCoreError: it is still there.
+    """
+    from botocore.exceptions import ClientError
+
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
+        keys = [item["Key"] for item in page.get("Contents", ())]
+        try:
+            if keys:
+                s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True})
+        except ClientError:  # MinIO before 2025 asks for a Content-MD5 that boto3 no longer sends
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda key: s3.delete_object(Bucket=name, Key=key), keys))
+    s3.delete_bucket(Bucket=name)
+
+
 @contextmanager
 def _database(postgres: PostgresAccess, name: str, left_behind: list[str]) -> Iterator[None]:
     import psycopg
@@ -106,9 +126,6 @@ def _bucket(s3: S3Client, name: str, left_behind: list[str]) -> Iterator[None]:
         yield
     finally:
         try:
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
-                if keys := [{"Key": item["Key"]} for item in page.get("Contents", ())]:
-                    s3.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})  # type: ignore[typeddict-item]
-            s3.delete_bucket(Bucket=name)
+            remove_bucket(s3, name)
         except (BotoCoreError, ClientError) as error:
             left_behind.append(brief(f"bucket {name}: {error}"))

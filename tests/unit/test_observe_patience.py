@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conformance.observe import disruption, objects, pqrs_stores, prefect
+from conformance.observe.scratch import remove_bucket
 from conformance.stacks.base import Capability, Endpoint, ObjectStoreAccess, Role, StackError
 
 
@@ -93,6 +94,30 @@ def test_pqrs_in_a_store_are_told_from_what_tries_it(
 ) -> None:
     monkeypatch.setattr(pqrs_stores, "s3_client", lambda _: Store({key: size}))
     assert pqrs_stores.pqrs_in(ObjectStoreAccess("http://127.0.0.1:1", "key", "secret")) == ((key,) if found else ())
+
+
+class OldMinio(Store):
+    """MinIO before 2025 wants a header with DeleteObjects that boto3 no longer sends."""
+
+    def __init__(self, content: dict[str, int]) -> None:
+        super().__init__(content)
+        self.removed: list[str] = []
+
+    def delete_objects(self, **_: object) -> None:
+        raise ClientError({"Error": {"Code": "MissingContentMD5", "Message": "Content-Md5"}}, "DeleteObjects")
+
+    def delete_object(self, Bucket: str, Key: str) -> None:  # noqa: N803 - boto3's names
+        self.removed.append(f"{Bucket}/{Key}")
+
+    def delete_bucket(self, Bucket: str) -> None:  # noqa: N803
+        self.removed.append(Bucket)
+
+
+def test_nothing_is_left_in_a_store_that_deletes_one_by_one() -> None:
+    minio = OldMinio({"scratch/a": 1, "scratch/b": 1})
+    remove_bucket(minio, "scratch")  # type: ignore[arg-type]
+    assert sorted(minio.removed[:-1]) == ["scratch/a", "scratch/b"]
+    assert minio.removed[-1] == "scratch"
 
 
 class Deployment:
