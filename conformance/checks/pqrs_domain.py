@@ -14,34 +14,35 @@ MAX_CODES = 60  # a longer list is none of types, channels or statuses
 
 # How the words of a value begin; "carta." is that whole word (and not Cartagena), a single letter the whole value.
 TYPES: Mapping[str, tuple[str, ...]] = {
-    "P": ("p", "peticion", "petition"),
+    "P": ("p", "peticion", "petition", "solicitud", "request"),
     "Q": ("q", "queja", "complain"),
     "R": ("r", "reclam", "claim", "grievance"),
     "S": ("s", "sugerenc", "suggest"),
 }
 CHANNELS: Mapping[str, tuple[str, ...]] = {
     "mail": ("email", "mail", "correo"),
-    "phone": ("phone", "telephone", "call", "telefon", "llamada"),
-    "web": ("web", "portal", "form", "online", "sitio", "pagina"),
+    "phone": ("phone", "telephone", "call", "telefon", "llamada", "sms"),
+    "web": ("web", "portal", "form", "online", "sitio", "pagina", "virtual"),
     "chat": ("chat", "whatsapp", "messag", "mensaj"),
-    "counter": ("presencial", "ventanilla", "oficina", "office", "counter", "personal"),
-    "letter": ("carta.", "cartas.", "letter", "fisic", "postal"),
+    "counter": ("presencial", "ventanilla", "oficina", "office", "counter", "person", "punto.", "kiosco"),
+    "letter": ("carta.", "cartas.", "letter", "fisic", "postal", "escrit", "buzon"),
     "social": ("social", "redes", "facebook", "instagram", "twitter"),
     "app": ("app", "movil", "mobile"),
 }
 STATUSES: Mapping[str, tuple[str, ...]] = {
     "begun": (
         "recib", "receiv", "new", "nuev", "open", "abiert", "creat", "cread", "radica", "regist", "pend", "submit",
+        "ingres", "inici", "start", "activ", "queue", "espera", "todo.", "atender.",
     ),
     "ended": (
         "respon", "answer", "contest", "resol", "resuel", "clos", "cerr", "archiv", "final", "complet", "done",
-        "atendid", "solucion",
+        "atendid", "solucion", "termin", "conclu", "tramitad", "gestionad", "finish", "solved",
     ),
 }  # fmt: skip
 DEPARTMENTS: Mapping[str, tuple[str, ...]] = {
     "05": ("antioquia", "medellin"),
     "08": ("atlantico", "barranquilla"),
-    "11": ("bogota", "bogota d c", "bogota dc", "santafe de bogota", "distrito capital"),
+    "11": ("bogota", "bogota d c", "bogota dc", "santafe de bogota", "distrito capital", "bogota distrito capital"),
     "13": ("bolivar", "cartagena", "cartagena de indias"),
     "15": ("boyaca", "tunja"),
     "17": ("caldas", "manizales"),

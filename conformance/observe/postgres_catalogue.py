@@ -317,12 +317,12 @@ def _count(connection: Connection, relation: Relation) -> int:
 def _lists_codes(relation: Relation, rows: int) -> bool:
     """Whether the table looks like a list of codes, which is all whose contents are read.
 
-    It has rows, but few; a key; few columns, one of them text; it is called a dimension or, not called a fact, holds no
-    time at which something happened; and it is not about people.
+    It has rows, but few, and few columns, one of them text; it is called a dimension or it has a key, is not called a
+    fact and holds no time at which something happened; and it is not about people.
     """
     return (
         0 < rows < ROW_LIMIT
-        and bool(relation.keys)
+        and (bool(relation.keys) or relation.is_called_dimension)
         and len(relation.columns) <= CODE_COLUMNS
         and any(column.kind in {"text", "enum"} for column in relation.columns.values())
         and (relation.is_called_dimension or not (relation.is_called_fact or relation.event_times))

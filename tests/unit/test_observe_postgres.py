@@ -127,6 +127,16 @@ def test_lists_of_codes_are_told_from_people(name: str, rows: int, read: bool) -
     assert postgres_catalogue._lists_codes(relation, rows) is read
 
 
+def test_seeds_are_read_where_a_dimension_lacks_its_key() -> None:
+    columns = {"name": Column(type="text", kind="text")}
+    assert postgres_catalogue._lists_codes(
+        Relation(namespace="silver", name="dim_canal", kind="table", columns=columns), 4
+    )
+    assert not postgres_catalogue._lists_codes(
+        Relation(namespace="silver", name="notes", kind="table", columns=columns), 4
+    )
+
+
 def test_a_script_that_nobody_mounts_is_found_by_its_name(tmp_path: Path) -> None:
     write(
         tmp_path,
