@@ -19,6 +19,7 @@ from time import monotonic
 from types import FrameType
 
 PATIENCE = 120.0  # seconds that an interrupted judge may take to clean up
+POLL = 0.2  # seconds between looks whether to pass an interruption on
 GRACE = 5.0  # seconds that Python may take to end after the judge has
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -69,12 +70,8 @@ def environment() -> dict[str, str]:
 class _Forwarding:
     """Passes the first interruption on to a child, and takes the later ones for impatience."""
 
-    def __init__(self) -> None:
-        self.interrupted = False
-        self._child: subprocess.Popen[bytes] | None = None
-        self._since = 0.0
-
     def __enter__(self) -> _Forwarding:
+        self._since: float | None = None  # when it was interrupted
         self._before = {number: signal.signal(number, self._interrupt) for number in _ENDS}
         return self
 
@@ -82,22 +79,26 @@ class _Forwarding:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @property
+    def interrupted(self) -> bool:
+        return self._since is not None
+
     def wait(self, child: subprocess.Popen[bytes]) -> int:
-        self._child = child
-        if self.interrupted:
-            child.send_signal(signal.SIGINT)
+        told = False  # only here, so that an interruption at any moment is passed on, and once
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return child.wait(timeout=1)
-            if self.interrupted and monotonic() - self._since > PATIENCE:
+                return child.wait(timeout=POLL)
+            if self._since is None:
+                continue
+            if not told:
+                child.send_signal(signal.SIGINT)
+                told = True
+            elif monotonic() - self._since > PATIENCE:
                 os.killpg(child.pid, signal.SIGKILL)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if not self.interrupted:
-            self.interrupted = True
+        if self._since is None:
             self._since = monotonic()
-            if self._child:
-                self._child.send_signal(signal.SIGINT)
 
 
 def main() -> int:
