@@ -50,18 +50,6 @@ class Role(enum.StrEnum):
     OTHER = "other"
 
 
-PLANE_OF: dict[Role, Plane] = {
-    Role.POSTGRES: Plane.CONTROL,
-    Role.PREFECT_SERVER: Plane.CONTROL,
-    Role.PREFECT_WORKER: Plane.CONTROL,
-    Role.PROMETHEUS: Plane.CONTROL,
-    Role.OBJECT_STORE: Plane.DATA,
-    Role.DASK_SCHEDULER: Plane.COMPUTE,
-    Role.DASK_WORKER: Plane.COMPUTE,
-    Role.GRAFANA: Plane.SERVING,
-}
-
-
 @dataclass(frozen=True)
 class Endpoint:
     """Where one port of a service answers, seen from the kit."""

@@ -52,7 +52,7 @@ class Subject(Record):
 
 
 class StackInfo(Record):
-    kind: str = Field(description="compose, embedded or attached; evidence keeps the kind it was recorded from")
+    kind: str = Field(description="compose, embedded, attached or static; evidence keeps the kind it was recorded from")
     capabilities: tuple[str, ...]
     roles: dict[str, tuple[str, ...]] = Field(description="services by role")
     stand_ins: tuple[str, ...] = Field(description="substitutes for components that could not be had")
