@@ -12,7 +12,22 @@ from conformance.verdict.words import cannot_tell, guarantee, holds
 
 # How the words of a column or table of the catalogue of runs begin, in Spanish and English.
 STATUS = ("status", "estado", "state", "outcome", "result", "success", "exito", "exitos")
-START = ("start", "creat", "cread", "begin", "began", "begun", "inici", "comienz", "launch", "desde", "arranque")
+START = (
+    "start",
+    "creat",
+    "cread",
+    "begin",
+    "began",
+    "begun",
+    "inici",
+    "comienz",
+    "launch",
+    "desde",
+    "arranque",
+    "execut",
+    "ejecu",
+    "ini",
+)
 END = ("end", "finish", "fin", "stop", "complet", "termin", "hasta", "clos")
 QUALITY = (
     "quality", "calidad", "dq", "check", "valid", "test", "prueba", "regla", "rule", "passed", "expect", "assert",

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.checks import test_src as checks
 from conformance.observe import source
-from conformance.verdict.words import Broken
+from conformance.verdict.words import Broken, CannotTell
 
 
 class Repository:
@@ -152,3 +152,18 @@ def test_a_document_made_to_be_slow_is_read_at_once(tmp_path: Path, text: str) -
 def test_a_badge_s_link_is_a_link(tmp_path: Path) -> None:
     write(tmp_path, "README.md", "[![build](missing.svg)](ci/missing.md) [text](<missing too.md>)")
     assert look(tmp_path).broken_links == ("README.md -> ci/missing.md",)
+
+
+def test_a_repository_too_large_to_read_is_not_judged_by_its_first_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "MAX_FILES", 3)
+    for number in range(4):
+        write(tmp_path, f"apps/vendored/{number}.js")
+    write(tmp_path, "docs/adr/0001-planes.md")
+    write(tmp_path, "infra/local/.env", "POSTGRES_PASSWORD=secreta\n")
+    facts = look(tmp_path)
+    assert facts.truncated
+    for check in (checks.test_no_real_env_key_or_dump_is_committed, checks.test_architecture_decisions_are_recorded):
+        with pytest.raises(CannotTell):
+            check(facts)
