@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from conformance.report.words import SAY
+from conformance.text import printable
 from conformance.verdict.model import Verdict
 from conformance.verdict.words import Status
 
@@ -39,13 +40,19 @@ _CODE = re.compile(r"`([^`\n]+)`")
 
 def _code(text: str) -> Markup:
     """Escaped text with what stands between backticks as code."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(printable(text)))))
+
+
+def _shown(value: object) -> object:
+    """What the template prints, without control characters; markup is of our own making."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 _environment = Environment(
     loader=PackageLoader("conformance.report", "templates"),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=_shown,
     trim_blocks=True,
     lstrip_blocks=True,
 )

@@ -63,6 +63,19 @@ def test_hostile_text_is_shown_and_never_obeyed() -> None:
     assert "{{ 7*7 }}" in page.text
 
 
+def test_control_characters_and_marks_that_turn_text_around_are_shown_as_escapes() -> None:
+    bad = "\x1b[2J\x00\u202e"
+    html = render(
+        verdict(
+            result("OBJ-03", "fail", observed=bad, remedy={"es": bad, "en": bad}, evidence=[bad]),
+            subject={"name": bad, "source": bad, "commit": None},
+            stack={"kind": bad, "capabilities": [bad], "roles": {bad: [bad]}, "stand_ins": [bad]},
+        )
+    )
+    assert {"\x1b", "\x00", "\u202e"}.isdisjoint(html)
+    assert Page(html).text.count(r"\x1b[2J\x00\u202e") >= 10
+
+
 def test_backticks_are_code_and_indentation_stays() -> None:
     remedy = "Run `docker compose ps`:\n  services:\n    grafana: `<b>`"
     html = render(verdict(result("GRF-01", "fail", remedy={"es": remedy, "en": remedy})))
