@@ -34,6 +34,8 @@ def test_raw_pqrs_land_intact(pipeline: PipelineFacts, params: Parameters) -> No
     if not pipeline.scratch.ok:
         cannot_tell(f"there is no scratch to work in: {_trouble(pipeline)}")
     _none(_raw_faults(pipeline, params))
+    if params.store_starts_empty and pipeline.pqrs_before is None:
+        cannot_tell(f"whether PQRS were there before: {_trouble(pipeline)}")
 
 
 @guarantee("E2E-02")

@@ -117,6 +117,7 @@ class _Laboratory:
         self._facts: dict[str, Any] = {
             "place": "stack" if stack.runs_reference else "kit",
             "delivery": batch.facts,
+            "pqrs_before": None,
             "scratch": Attempt(ok=False),
         }
         self._flow: FlowRun | None = None

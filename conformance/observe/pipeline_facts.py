@@ -105,7 +105,7 @@ class PipelineFacts(Facts):
 
     place: str  # "stack" | "kit": whose Dask ran it
     delivery: Delivery
-    pqrs_before: tuple[str, ...] = ()  # objects that looked like PQRS before the kit wrote any
+    pqrs_before: tuple[str, ...] | None = ()  # objects that looked like PQRS before the kit wrote any; None: not seen
     scratch: Attempt  # a bucket and a database were made, with the schemas of the lakehouse
     trouble: tuple[str, ...] = ()
     raw: RawFiles | None = None

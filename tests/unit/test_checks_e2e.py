@@ -81,6 +81,11 @@ def test_what_could_not_be_read_is_not_judged(check: Callable[..., None]) -> Non
 
 def test_a_store_with_pqrs_is_only_refused_where_it_should_be_empty() -> None:
     raw = RawFiles(files_expected=1, files_found=1, rows_expected=2, manifest_rows=2)
+    unseen = facts(raw=raw, pqrs_before=None, trouble=("look for PQRS in the object store: ClientError: SlowDown",))
+    assert judge(e2e.test_raw_pqrs_land_intact, unseen, Parameters()).status is Status.PASS
+    outcome = judge(e2e.test_raw_pqrs_land_intact, unseen, Parameters(store_starts_empty=True))
+    assert outcome.status is Status.UNOBSERVABLE
+    assert "SlowDown" in outcome.observed
     lived_in = facts(raw=raw, pqrs_before=("pqrs/raw/a.jsonl",))
     assert judge(e2e.test_raw_pqrs_land_intact, lived_in, Parameters()).status is Status.PASS
     outcome = judge(e2e.test_raw_pqrs_land_intact, lived_in, Parameters(store_starts_empty=True))
