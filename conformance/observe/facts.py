@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from conformance.stacks.base import Stack
 
@@ -40,7 +40,7 @@ class Observation(BaseModel):
     status: ObservationStatus
     reason: str = ""
     facts: dict[str, Any] | None = None  # model_dump(mode="json") of the subject's Facts, secrets redacted
-    duration_s: float = 0.0
+    duration_s: float = Field(default=0.0, ge=0)
 
 
 class Probe(Protocol):

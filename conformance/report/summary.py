@@ -50,7 +50,8 @@ def _blocks(verdict: Verdict, lang: str) -> Iterator[str]:
     yield "|---|---|---|---|"
     for result in results:
         status = say.statuses[result.status] + ("" if result.required else f" ({say.recommended})")
-        cells = (result.id, result.title.in_(lang), status, f"{result.earned:g}/{result.points:g}")
+        earned = "–" if result.status in (Status.UNOBSERVABLE, Status.ERROR) else f"{result.earned:g}"
+        cells = (result.id, result.title.in_(lang), status, f"{earned}/{result.points:g}")
         yield f"| {' | '.join(map(_escape, cells))} |"
 
 

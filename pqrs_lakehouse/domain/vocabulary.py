@@ -52,5 +52,3 @@ NAMES_ES: Final[dict[str, str]] = {
     "REOPENED": "Reabierta",
 }
 """What people call each code (the names of the dimensions)."""
-
-TIME_ZONE: Final = "America/Bogota"

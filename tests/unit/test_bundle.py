@@ -149,6 +149,7 @@ def reseal(folder: Path) -> None:
         ("stack.json", "{}", r"stack\.json: kit_version: Field required \(and 7 more\)"),
         ("facts/teapot.json", '{"subject": "teapot", "status": "observed", "facts": {"tea": [NaN]}}', "not finite"),
         ("facts/teapot.json", '{"subject": "teapot", "status": "error", "duration_s": 1e999}', "not finite"),
+        ("facts/teapot.json", '{"subject": "teapot", "status": "error", "duration_s": -1}', "greater than or equal"),
         ("run.json", "\x00", r"run\.json: Invalid JSON"),
         ("run.json", RUN.model_dump_json().replace("1.25", "-1.25"), r"run\.json: duration_s: Input should be greater"),
     ],
