@@ -186,7 +186,9 @@ class WarehouseReader:
         import psycopg
         from psycopg.rows import dict_row
 
-        with psycopg.connect(self.access.dsn(self.database), row_factory=dict_row) as connection:
+        # psycopg reads dates in ISO alone, and a server may be set to write them otherwise
+        dsn = self.access.dsn(self.database)
+        with psycopg.connect(dsn, options="-c DateStyle=ISO", row_factory=dict_row) as connection:
             return connection.execute(query.encode(), parameters or None).fetchall()
 
 
