@@ -24,7 +24,7 @@ from conformance.report import terminal
 from conformance.report.files import REPORT, VERDICT
 from conformance.run import start
 from conformance.stacks.base import StackError
-from conformance.text import printable
+from conformance.text import fill, placeholders, printable
 from conformance.verdict.model import Verdict
 from conformance.verdict.score import ENVIRONMENT, INCOMPLETE, exit_code
 
@@ -142,11 +142,13 @@ def list_(profile: str | None, lang: str) -> None:
 WORDS = {
     "es": {
         "title": "Garantía", "why": "Por qué", "wrong": "Mal", "right": "Bien", "remedy": "Qué hacer",
+        "hints": "Según la causa",
         "requires": "Requiere", "needs": "Necesita ver", "profiles": "Perfiles", "required": "obligatoria",
         "recommended": "recomendada", "points": "puntos", "plane": "Plano", "guide": "Guía", "nothing": "nada",
     },
     "en": {
         "title": "Guarantee", "why": "Why", "wrong": "Wrong", "right": "Right", "remedy": "What to do",
+        "hints": "By cause",
         "requires": "Requires", "needs": "Needs to see", "profiles": "Profiles", "required": "required",
         "recommended": "recommended", "points": "points", "plane": "Plane", "guide": "Guide", "nothing": "nothing",
     },
@@ -165,7 +167,8 @@ def _explanation(kit: Kit, guarantee: Guarantee, lang: str) -> str:
         "why": wording.why,
         "wrong": wording.wrong,
         "right": wording.right,
-        "remedy": "\n".join([wording.remedy, *wording.hints.values()]),
+        "remedy": _unfilled(wording.remedy),
+        **({"hints": "\n".join(f"- {_unfilled(hint)}" for hint in wording.hints.values())} if wording.hints else {}),
         "requires": ", ".join(guarantee.requires) or say["nothing"],
         "needs": str(guarantee.needs),
         "plane": guarantee.plane.value,
@@ -176,6 +179,11 @@ def _explanation(kit: Kit, guarantee: Guarantee, lang: str) -> str:
     for name, text in parts.items():
         lines += ["", f"{say[name]}:", *(f"  {line}" for line in text.splitlines())]
     return "\n".join(lines) + "\n"
+
+
+def _unfilled(template: str) -> str:
+    """A diagnosis of nothing in particular."""
+    return fill(template, dict.fromkeys(placeholders(template), "…"))
 
 
 def _mark(profile: Profile, id_: str, *, points: bool) -> str:

@@ -191,7 +191,10 @@ def test_the_real_catalogue_can_be_listed_and_explained(run: Run) -> None:
     code, out, _ = run("list")
     assert code == 0
     assert len(out.splitlines()) == 1 + len(Kit().catalogue)
-    assert run("explain", "GRF-02")[0] == 0
+    code, out, _ = run("explain", "DSK-06", "--lang", "es")
+    assert code == 0
+    assert "Según la causa:\n  - " in out
+    assert "{observed}" not in out
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
