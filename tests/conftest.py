@@ -7,15 +7,18 @@ import os
 import pytest
 
 STRICT = "PQRS_EXPECT_NO_SKIPS"
+EXPECT_NO_SKIPS = pytest.StashKey[bool]()
 
-# Taken out of the environment: the runs of pytest that tests start have skips of their own.
-EXPECT_NO_SKIPS = bool(os.environ.pop(STRICT, ""))
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Taken out of the environment: the runs of pytest that tests start have skips of their own."""
+    config.stash[EXPECT_NO_SKIPS] = bool(os.environ.pop(STRICT, ""))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where ``PQRS_EXPECT_NO_SKIPS`` is set the machine has all that the tests need: a skip fails the run."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and EXPECT_NO_SKIPS and reporter.stats.get("skipped"):
+    if reporter and session.config.stash.get(EXPECT_NO_SKIPS, False) and reporter.stats.get("skipped"):
         reporter.write_line(f"{STRICT} is set and tests were skipped (reasons below)", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
