@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 
 class Capability(enum.StrEnum):
@@ -95,12 +96,95 @@ class ObjectStoreAccess:
     region: str = "us-east-1"
 
 
+@dataclass(frozen=True)
+class GrafanaAccess:
+    """Grafana's address, and its administrator as the deployment configured it."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+
+
+class Certainty(enum.StrEnum):
+    """How sure it is that a service plays a role."""
+
+    DECLARED = "declared"  # the author says so: conformance.toml or a label
+    SURE = "sure"  # by its image or its command
+    LIKELY = "likely"  # by its ports, its environment or its name
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A service that plays a role, and by what one knows."""
+
+    service: str
+    role: Role
+    certainty: Certainty
+    reason: str  # one line, in English: "image postgis/postgis"
+
+
+@dataclass(frozen=True)
+class ComposeModel:
+    """A repository's Compose model. Whatever it says is the author's: the kit's own changes are not in it.
+
+    ``raw`` is the YAML as it is written, ``authored`` what ``docker compose config --no-interpolate`` makes of it (all
+    profiles, ``${…}`` kept), ``resolved`` the same with the values of the env file (all profiles, ``$$`` undone, bind
+    sources absolute). All are empty when there is no file; ``authored`` and ``resolved`` when it does not resolve.
+    """
+
+    file: str = ""  # relative to the repository's root; empty: none was found
+    problem: str = ""  # why it does not resolve, in Compose's own words with file and line; empty: it does
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    authored: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    resolved: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    env_file: str = ""  # whose values were taken, relative where it is of the repository; empty: there is none
+    env_generated: tuple[str, ...] = ()  # variables whose empty or placeholder value the kit replaced
+    env_example: str = ""  # the file that documents the variables (.env.example, .template, .sample)
+    env_documented: tuple[str, ...] = ()  # the variables that it names
+    findings: tuple[Finding, ...] = ()
+
+    def services_of(self, role: Role) -> tuple[str, ...]:
+        """The services that play ``role``, in the model's order."""
+        return tuple(finding.service for finding in self.findings if finding.role is role)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the deployment, running or not."""
+
+    id: str
+    name: str
+    service: str
+    state: str  # created | running | paused | restarting | exited | dead
+    exit_code: int
+    restarts: int
+    health: str  # healthy | unhealthy | starting; empty: it has no health check
+    error: str = ""  # what the engine says of why it did not start
+
+
+@dataclass(frozen=True)
+class Executed:
+    """How a command inside a container ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
 class StackError(Exception):
     """The deployment cannot be brought up or reached for a reason that is not the subject's: exit 2, one line."""
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, not an error
     """This stack cannot have what was asked for (a binary is not installed, say): what needs it is unobservable."""
+
+
+class AbsentRole(Unavailable):
+    """The deployment has no service of that role, though it could: that is a promise of its own (CMP-01)."""
 
 
 class Stack(ABC):
@@ -153,6 +237,62 @@ class Stack(ABC):
     @abstractmethod
     def source(self) -> Path:
         """The checked repository's root (capability ``source``)."""
+
+    def grafana(self) -> GrafanaAccess:
+        """Waits like :meth:`endpoint`."""
+        endpoint = self.endpoint(Role.GRAFANA)
+        return GrafanaAccess(endpoint.url, "admin", "admin")
+
+    # --- capability ``compose``
+
+    def compose(self) -> ComposeModel:
+        raise Unavailable(f"a {self.kind} stack has no Compose model")
+
+    # --- capability ``containers``
+
+    def containers(self) -> tuple[Container, ...]:
+        """Every container of the deployment as it is now, in the order of the model; jobs that have ended as well."""
+        raise Unavailable(f"a {self.kind} stack has no containers")
+
+    def inspect(self, container: str) -> Mapping[str, Any]:
+        """What the engine knows of a container (``docker inspect``), by its id."""
+        raise Unavailable(f"a {self.kind} stack has no containers")
+
+    def execute(
+        self, service: str, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None,
+        timeout: float = 30.0, container: str | None = None,
+    ) -> Executed:  # fmt: skip
+        """Run a command in a running container of ``service`` (the first, or the one of that id), without a shell.
+
+        A command that is not there ends with 126 or 127, one that takes longer than ``timeout`` seconds with 124.
+
+        Raises:
+            Unavailable: the service has no running container.
+        """
+        raise Unavailable(f"a {self.kind} stack has no containers")
+
+    # --- capability ``disrupt``
+
+    def recreate(self, services: Sequence[str], *, wipe: bool = False) -> None:
+        """Throw the services' containers away and make them again; ``wipe``: with empty state. Then wait for them.
+
+        Nobody else may use them meanwhile. What does not come back is for the caller to see.
+        """
+        raise Unavailable(f"a {self.kind} stack cannot recreate containers")
+
+    def down_and_up(self) -> None:
+        """The whole deployment down, its volumes kept, and up again. Then wait for it like :meth:`recreate`."""
+        raise Unavailable(f"a {self.kind} stack cannot be taken down and up")
+
+    def scale(self, service: str, containers: int) -> None:
+        """So many containers of ``service``, as ``up --scale`` would make them of the author's own model.
+
+        Raises:
+            StackError: the engine refuses, in its own words.
+        """
+        raise Unavailable(f"a {self.kind} stack cannot scale services")
+
+    # --- capabilities ``restart`` and ``kill``
 
     def restart(self, role: Role) -> None:
         """Stop and start ``role`` on the same state and wait until it is ready (capability ``restart``)."""
