@@ -12,7 +12,7 @@ from conformance.observe.facts import Observation, ObservationStatus, Observer
 from conformance.observe.redaction import Redactor
 from conformance.observe.registry import LAST
 from conformance.progress import Progress
-from conformance.stacks.base import Stack, StackError, Unavailable
+from conformance.stacks.base import AbsentRole, Stack, StackError, Unavailable
 from conformance.text import clean, describe
 
 
@@ -99,6 +99,8 @@ class Collector:
             facts = self._observers[job.subject].collect(self._stack, probe).model_dump(mode="json")
             facts = self._redactor.tree(facts)
             json.dumps(facts, allow_nan=False)  # what cannot be stored is no fact
+        except AbsentRole as reason:
+            self._settle(job, ObservationStatus.ABSENT, reason=str(reason))
         except Unavailable as reason:
             self._settle(job, ObservationStatus.UNOBSERVABLE, reason=str(reason))
         except StackError as error:

@@ -28,6 +28,7 @@ class Attempt(Facts):
 class ObservationStatus(enum.StrEnum):
     OBSERVED = "observed"
     UNOBSERVABLE = "unobservable"
+    ABSENT = "absent"  # the deployment has no such service, though it could
     ERROR = "error"
 
 
@@ -59,8 +60,8 @@ class Probe(Protocol):
 class Observer:
     """How the facts about one subject are collected.
 
-    ``collect`` raises :class:`~conformance.stacks.base.Unavailable` when this stack cannot show the subject; that the
-    deployment is broken is a fact, not an exception. Whatever else it raises makes the observation an ``error``.
+    ``collect`` raises :class:`~conformance.stacks.base.Unavailable` when this stack cannot show the subject, and
+    :class:`~conformance.stacks.base.AbsentRole` when it has none of the services that it is about; that the deployment is broken is a fact, not an exception. Whatever else it raises makes the observation an ``error``.
     """
 
     subject: str

@@ -15,6 +15,8 @@ from conformance.verdict.model import Localised
 from conformance.verdict.parameters import Parameters
 from conformance.verdict.words import Broken, CannotTell, Status
 
+DEPLOYED = "CMP-01"
+"""The guarantee that every role is deployed: what is about a role that is not is blocked by it."""
 NOTHING = Localised(es="", en="")
 NO_JUDGMENT = "this version of the kit has no judgment for it"
 NO_PIPELINE = "the checked repository declares no pipeline of its own"
@@ -53,7 +55,8 @@ class Judge:
     """Judges guarantees one by one, each after those that it requires.
 
     A guarantee's status is the first that applies: its capability lacks (unobservable), one that it requires does not
-    hold (blocked), a subject that it needs could not be observed (unobservable, error), and then what its check says.
+    hold (blocked), a subject that it needs is not deployed (blocked) or could not be observed (unobservable, error), and
+    then what its check says.
 
     ``judge`` does all of it; ``foresee`` and ``conclude`` are its halves for whoever runs the checks himself.
     """
@@ -100,9 +103,10 @@ class Judge:
 
     def judge_all(self, ids: Iterable[str]) -> dict[str, Judgment]:
         """The judgments of ``ids`` and of all that they require."""
-        for id_ in ids:
+        wanted = self._catalogue.closure(ids)
+        for id_ in wanted:
             self.judge(id_)
-        return self.judgments
+        return {id_: judgment for id_, judgment in self.judgments.items() if id_ in wanted}
 
     def subjects(self, ids: Iterable[str]) -> tuple[str, ...]:
         """What must be observed to judge ``ids`` and all that they require."""
@@ -128,11 +132,23 @@ class Judge:
         if roots:
             return self._settle(id_, Status.BLOCKED, blocked_by=roots)
         observations = [self._observation(subject) for subject in check.subjects]
+        if any(observation.status is ObservationStatus.ABSENT for observation in observations):
+            return self._not_deployed(id_, observations)
         for lacking, status in _WITHOUT_FACTS.items():
             for observation in observations:
                 if observation.status is lacking:
                     return self._settle(id_, status, f"{observation.subject}: {observation.reason}", on=check.subjects)
         return None
+
+    def _not_deployed(self, id_: str, observations: Iterable[Observation]) -> Judgment:
+        """What is not there is missed by one guarantee; it is not the fault of this one."""
+        reason = "; ".join(one.reason for one in observations if one.status is ObservationStatus.ABSENT)
+        deployed = self.judge(DEPLOYED) if DEPLOYED in self._catalogue else None
+        if deployed and deployed.status is Status.FAIL:
+            return self._settle(id_, Status.BLOCKED, reason, blocked_by=(DEPLOYED,))
+        if deployed and deployed.status is Status.BLOCKED:
+            return self._settle(id_, Status.BLOCKED, reason, blocked_by=deployed.blocked_by)
+        return self._settle(id_, Status.UNOBSERVABLE, reason)
 
     def argument(self, name: str) -> Facts | Parameters:
         """What a check's argument of that name gets. Facts are built once, from what the evidence holds."""
