@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ class Odd(BaseHTTPRequestHandler):
             self.end_headers()
         elif self.path.startswith("/json"):
             self._answer(200, json.dumps({"path": self.path, "accept": self.headers["Accept"]}).encode())
+        elif self.path == "/who":
+            self._answer(200, json.dumps(self.headers["Authorization"]).encode())
         elif self.path == "/text":
             self._answer(200, b"not json\xff")
         elif self.path == "/denied":
@@ -98,6 +101,12 @@ def test_what_is_no_json_is_none(url: str) -> None:
 def test_json_of_a_refusal_is_not_taken_for_an_answer(url: str) -> None:
     reply = fetch(f"{url}/denied")
     assert (reply.status, reply.answer.ok, reply.json()) == (403, False, None)
+
+
+def test_user_and_password_are_sent_when_given(url: str) -> None:
+    assert fetch(f"{url}/who").json() is None
+    scheme, _, token = fetch(f"{url}/who", auth=("admin", "contraseña:1")).json().partition(" ")
+    assert (scheme, base64.b64decode(token).decode()) == ("Basic", "admin:contraseña:1")
 
 
 @pytest.mark.parametrize("path", ["/circle", "/short", "/gibberish"])
