@@ -21,6 +21,7 @@ MAX_FILE = 4 * 2**20
 MAX_FILES = 500
 MAX_TOTAL = 32 * 2**20
 MAX_ENTRIES = 20_000  # of a folder that is searched
+FROM_FILES = ("bind", "config", "secret")
 
 
 @dataclass(frozen=True)
