@@ -1,7 +1,9 @@
 """Generated PQRS, end to end: raw objects in, gold in PostgreSQL out, compared with the oracle row for row.
 
 Everything happens in scratch: buckets and databases of random names beside what the deployment holds. On a stack that
-runs the reference its own Dask does the work, once driven from here and once as a flow run of its own Prefect.
+runs the reference its own Dask does the work, once driven from here and once as a flow run of its own Prefect. Where
+the kit has put that stack into containers for this one check, the first run is driven from inside, where services have
+their own names, and the flow run goes into the deployment's own bucket and database, as its users' runs do.
 Elsewhere the kit does it in its own process on the deployment's stores, so that only the platform can fail.
 """
 
@@ -24,7 +26,7 @@ from conformance.observe.pipeline_reading import Contents, Stores, Trace
 from conformance.observe.pqrs_stores import LakeReader, WarehouseReader, pqrs_in
 from conformance.observe.scratch import scratch
 from conformance.observe.web import brief
-from conformance.stacks.base import ObjectStoreAccess, PostgresAccess, Role, Stack
+from conformance.stacks.base import Capability, ObjectStoreAccess, PostgresAccess, Role, Stack
 
 if TYPE_CHECKING:
     from pqrs_lakehouse.generator import Delivery as PqrsDelivery
@@ -36,6 +38,8 @@ T = TypeVar("T")
 EVENTS = 2_800  # before dirt
 BUCKETS = 4  # of tickets in the scratch lakes
 SCRATCH_SETTINGS = ("POSTGRES_DB", "LAKE_BUCKET", "LAKE_PREFIX", "LAKE_BUCKETS")
+RUN_S = 240.0  # that a run inside a container may take
+OWN_BUCKET = "LAKE_BUCKET"  # the variable that names the deployment's own
 TASKS = "pqrs_"  # how the names of the pipeline's tasks begin
 FIRST_DAY, LAST_DAY = date(2025, 12, 8), date(2026, 1, 23)  # terms run over Christmas, New Year and 12 January
 
@@ -121,6 +125,7 @@ class _Laboratory:
             "scratch": Attempt(ok=False),
         }
         self._flow: FlowRun | None = None
+        self._inside = _inside(stack)
         self._trouble: list[str] = []
         self._left_behind: list[str] = []
 
@@ -141,7 +146,7 @@ class _Laboratory:
             self._deliver(settings, run_id)
             facts["raw"] = stores.lake.raw_files(run_id, self._batch.contents(run_id))
             self._probe.progress("pipeline: raw → bronze → silver → gold → PostgreSQL")
-            facts["execution"] = self._execute(settings, lambda: _run(settings, run_id))
+            facts["execution"] = self._execute(settings, lambda: self._run(settings, run_id))
             if not facts["execution"].run.ok:
                 return
             expected = self._batch.expected(run_id)
@@ -152,7 +157,7 @@ class _Laboratory:
                 facts |= contents.against(expected)
                 self._probe.progress("pipeline: the same run again")
                 before = Trace.of(contents, stores, expected)
-                again = self._execute(settings, lambda: _run(settings, run_id))
+                again = self._execute(settings, lambda: self._run(settings, run_id))
                 after = Trace.of(Contents.read(stores), stores, expected)
                 facts["again"] = Again(execution=again, **after.since(before))
             with self._noted("deliver something else under the same keys"):
@@ -161,14 +166,20 @@ class _Laboratory:
 
     def _second_lake(self, scheduler: str) -> None:
         run_id = "conformance-second"
-        with self._noted("run in a fresh lake"), self._lake(scheduler) as (settings, stores):
+        pool = self._pool()
+        own = pool is not None and self._inside is not None
+        lake = self._own_lake(scheduler) if own else self._lake(scheduler)
+        with self._noted("run in a fresh lake"), lake as (settings, stores):
             self._deliver(settings, run_id)
-            pool = self._pool()
             self._probe.progress(f"pipeline: a fresh lake{'' if pool is None else ', through Prefect'}")
-            run = (lambda: _run(settings, run_id)) if pool is None else (lambda: self._run_flow(settings, run_id, pool))
+            run = (
+                (lambda: self._run(settings, run_id))
+                if pool is None
+                else (lambda: self._run_flow(settings, run_id, pool, () if own else SCRATCH_SETTINGS))
+            )
             execution = self._execute(settings, run)
             hashes = Contents.read(stores).hashes(self._batch.expected(run_id)) if execution.run.ok else {}
-            self._facts["fresh"] = Fresh(execution=execution, hashes=hashes, flow=self._flow)
+            self._facts["fresh"] = Fresh(execution=execution, hashes=hashes, flow=self._flow, own_stores=own)
 
     def _pool(self) -> str | None:
         """The work pool to send the second run to; None where it does not go through Prefect."""
@@ -180,10 +191,28 @@ class _Laboratory:
                 return str(pool["name"])
         return None
 
-    def _run_flow(self, settings: Settings, run_id: str, pool: str) -> Attempt:
+    def _run(self, settings: Settings, run_id: str) -> Attempt:
+        """The pipeline, driven from this process, or from where the deployment's own code runs."""
+        if self._inside is None:
+            from pqrs_lakehouse.compute import run_pipeline
+
+            report = run_pipeline(settings, run_id)
+            return Attempt(
+                ok=True, detail=", ".join(f"{stage.layer}: {stage.rows_out} rows" for stage in report.stages)
+            )
+        environment = settings.to_env()
+        ended = self._stack.execute(
+            self._inside,
+            ["pqrs-lakehouse", "run", run_id],
+            env={name: environment[name] for name in SCRATCH_SETTINGS},
+            timeout=RUN_S,
+        )
+        return Attempt(ok=ended.ok, detail=brief((ended.out if ended.ok else ended.err or ended.out)[-1_000:], 1_000))
+
+    def _run_flow(self, settings: Settings, run_id: str, pool: str, ours: tuple[str, ...]) -> Attempt:
         url = self._stack.endpoint(Role.PREFECT_SERVER).url
         environment = {**settings.to_env(), "PREFECT_API_URL": f"{url}/api"}
-        self._flow = run_flow(url, pool, run_id, self._batch.facts.last_day.isoformat(), environment, SCRATCH_SETTINGS)
+        self._flow = run_flow(url, pool, run_id, self._batch.facts.last_day.isoformat(), environment, ours)
         if self._flow.left_behind:
             self._left_behind.append(self._flow.left_behind)
         return Attempt(ok=self._flow.completed, detail=self._flow.detail)
@@ -215,28 +244,42 @@ class _Laboratory:
     def _lake(self, scheduler: str) -> Iterator[tuple[Settings, Stores]]:
         """A scratch lake with the schemas of the lakehouse in its database."""
         from pqrs_lakehouse import warehouse
-        from pqrs_lakehouse.settings import Settings
 
         with scratch(self._postgres, self._store, self._left_behind) as made:
-            settings = Settings(
-                postgres_host=self._postgres.host,
-                postgres_port=self._postgres.port,
-                postgres_user=self._postgres.user,
-                postgres_password=self._postgres.password,
-                postgres_db=made.database,
-                s3_endpoint_url=self._store.endpoint_url,
-                s3_access_key=self._store.access_key,
-                s3_secret_key=self._store.secret_key,
-                s3_region=self._store.region,
-                lake_bucket=made.bucket,
-                lake_buckets=BUCKETS,
-                dask_scheduler_address=scheduler,
-            )
+            settings = self._settings(made.database, made.bucket, scheduler)
             warehouse.init_db(settings)
-            yield (
-                settings,
-                Stores(LakeReader(self._store, made.bucket), WarehouseReader(self._postgres, made.database)),
-            )
+            yield settings, self._stores(settings)
+
+    @contextmanager
+    def _own_lake(self, scheduler: str) -> Iterator[tuple[Settings, Stores]]:
+        """The deployment's own bucket and database, which its own start has made."""
+        assert self._inside is not None
+        bucket = self._stack.execute(self._inside, ["printenv", OWN_BUCKET]).out.strip()
+        settings = self._settings(self._postgres.database, bucket, scheduler)
+        yield settings, self._stores(settings)
+
+    def _settings(self, database: str, bucket: str, scheduler: str) -> Settings:
+        from pqrs_lakehouse.settings import Settings
+
+        return Settings(
+            postgres_host=self._postgres.host,
+            postgres_port=self._postgres.port,
+            postgres_user=self._postgres.user,
+            postgres_password=self._postgres.password,
+            postgres_db=database,
+            s3_endpoint_url=self._store.endpoint_url,
+            s3_access_key=self._store.access_key,
+            s3_secret_key=self._store.secret_key,
+            s3_region=self._store.region,
+            lake_bucket=bucket,
+            lake_buckets=BUCKETS,
+            dask_scheduler_address=scheduler,
+        )
+
+    def _stores(self, settings: Settings) -> Stores:
+        return Stores(
+            LakeReader(self._store, settings.lake_bucket), WarehouseReader(self._postgres, settings.postgres_db)
+        )
 
     def _deliver(self, settings: Settings, run_id: str) -> None:
         from pqrs_lakehouse.lake import Lake
@@ -294,12 +337,12 @@ def _engine(stack: Stack) -> Iterator[str]:
         yield str(cluster.scheduler_address)
 
 
-def _run(settings: Settings, run_id: str) -> Attempt:
-    """The pipeline, driven from this process."""
-    from pqrs_lakehouse.compute import run_pipeline
-
-    report = run_pipeline(settings, run_id)
-    return Attempt(ok=True, detail=", ".join(f"{stage.layer}: {stage.rows_out} rows" for stage in report.stages))
+def _inside(stack: Stack) -> str | None:
+    """The service in which the deployment's own code runs, where that calls services by other names than the kit."""
+    if not (stack.runs_reference and Capability.CONTAINERS in stack.capabilities):
+        return None
+    roles = stack.roles()
+    return next(iter((*roles.get(Role.PREFECT_WORKER, ()), *roles.get(Role.DASK_WORKER, ()))), None)
 
 
 def _shares(tasks: list[dict[str, Any]]) -> tuple[Share, ...]:

@@ -98,6 +98,7 @@ class Fresh(Facts):
     execution: Execution
     hashes: dict[str, str] = Field(default={}, description="of business columns, by store and table")
     flow: FlowRun | None = None  # None: it did not go through Prefect
+    own_stores: bool = False  # it went into the deployment's own bucket and database
 
 
 class PipelineFacts(Facts):
