@@ -59,6 +59,16 @@ def init_db() -> None:
     click.echo(f"{settings.postgres_db} at {settings.postgres_host}:{settings.postgres_port} is ready")
 
 
+@cli.command("init-lake")
+def init_lake() -> None:
+    """Make the lake's bucket in the object store; again changes nothing."""
+    from pqrs_lakehouse.lake import Lake
+
+    settings = Settings.from_env()
+    Lake(settings).make_bucket()
+    click.echo(f"{settings.lake_bucket} at {settings.s3_endpoint_url} is ready")
+
+
 @cli.command()
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--start", type=DAY, required=True, help="First day.")
@@ -170,6 +180,20 @@ def deploy(pool: str) -> None:
 
     deployment = flows.deploy(Settings.from_env(), pool)
     click.echo(f"{flows.FLOW}/{flows.DEPLOYMENT} ({deployment}) waits for a worker: prefect worker start --pool {pool}")
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+def metrics(host: str, port: int) -> None:
+    """Tell Prometheus of runs, quality and terms until ended.
+
+    Logs in to PostgreSQL as libpq's environment says (PGHOST, PGUSER, PGPASSWORD, PGDATABASE), so that it can be given
+    a login that only reads.
+    """
+    from pqrs_lakehouse.metrics import serve
+
+    serve(host, port)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import psycopg
     from mypy_boto3_s3 import S3Client
 
-SERVER_WIDE_ROLES = ("pqrs_bi",)
+SERVER_WIDE_ROLES = ("pqrs_bi", "pqrs_ops")
 """Roles that the init script makes; a role belongs to the server and outlives the database that it was made for."""
 
 

