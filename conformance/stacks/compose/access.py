@@ -160,15 +160,11 @@ _IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:([^\s@/]+)@")
 _IN_DSN = re.compile(r"(?i)\bpass(?:word|wd)?\s*=\s*(?:'[^']+'|[^\s;&'\"]+)")
 _NAME = re.compile(r"(USER|USERNAME|DB|DATABASE|HOST|BUCKET|SCHEMA|NAME|REGION)$")
 # what people take for passwords and is also the name of something everywhere: to hide it would falsify what is observed
-_WORDS = frozenset(
-    (*Role, *Plane)
-    + tuple(
-        """
-        true false yes no on off none null trust md5 scram-sha-256 disabled root user admin guest public test any default
-        localhost data lake raw meta bronze silver gold pqrs rustfs minio dask prefect
-        """.split()
-    )
-)
+_COMMON = frozenset({
+    *Role, *Plane, "true", "false", "yes", "no", "on", "off", "none", "null", "trust", "md5", "scram-sha-256", "disabled",
+    "root", "user", "admin", "guest", "public", "test", "any", "default", "localhost", "data", "lake", "raw", "meta",
+    "bronze", "silver", "gold", "pqrs", "rustfs", "minio", "dask", "prefect",
+})  # fmt: skip
 
 
 def secrets_of(model: ComposeModel, env_values: Mapping[str, str], root: Path) -> frozenset[str]:
@@ -188,7 +184,7 @@ def secrets_of(model: ComposeModel, env_values: Mapping[str, str], root: Path) -
             file = definition.get("file")
             found.add((read_within(root, file) or "").strip() if isinstance(file, str) else "")
             found.add(env_values.get(str(definition.get("environment")), ""))
-    public = _WORDS | _public_names(services)
+    public = _COMMON | _public_names(services)
     return frozenset(
         value
         for value in found
