@@ -1,0 +1,1 @@
+"""Grafana's HTTP API, as far as dashboards, datasources and their queries go."""

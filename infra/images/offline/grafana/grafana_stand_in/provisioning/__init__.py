@@ -1,0 +1,1 @@
+"""Grafana's provisioning from files: datasources and dashboards."""

@@ -1,0 +1,1 @@
+"""What datasources answer: health and data frames, through real connections."""
