@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sqlite3
 import sys
 import threading
@@ -30,6 +31,8 @@ log = Logger("provisioning")
 
 def main() -> int:
     """The exit code: 0 after a signal, 1 when Grafana would not run."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends first and then hands the signal on
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
     except SettingsError as error:
@@ -71,8 +74,9 @@ def _serve(settings: Settings, store: Store) -> int:
     server = uvicorn.Server(config)
     try:
         server.run()
-    except SystemExit:  # the port is taken
-        return _say("Error: ✗ *api.HTTPServer run error: failed to open listener")
+    except SystemExit as end:
+        if end.code:  # uvicorn has said why it cannot listen
+            return _say(f"Error: ✗ *api.HTTPServer run error: failed to open listener on {config.host}:{config.port}")
     worker.join()
     if failure:
         return _say(f"Error: ✗ *provisioning.ProvisioningServiceImpl run error: {failure[0]}")
