@@ -24,9 +24,10 @@ from conformance.report import terminal
 from conformance.report.files import REPORT, VERDICT
 from conformance.run import start
 from conformance.stacks.base import StackError
+from conformance.stacks.compose.images import OFFLINE, UPSTREAM
 from conformance.text import fill, placeholders, printable
 from conformance.verdict.model import Verdict
-from conformance.verdict.score import ENVIRONMENT, INCOMPLETE, exit_code
+from conformance.verdict.score import ENVIRONMENT, HOLDS, INCOMPLETE, exit_code
 
 USAGE = 4  # what pytest ends with when it cannot use its arguments
 PATH = click.Path(path_type=Path)
@@ -60,27 +61,31 @@ def cli() -> None:
 @click.option("--static", is_flag=True, help="Only what needs no running service; this is no grade.")
 @click.option("--only", multiple=True, metavar="ID|FAMILY", help="Only this, and what it requires (repeatable).")
 @click.option("--env-file", type=PATH, help="Environment of the deployment: its ports and credentials.")
-@click.option("--compose-file", type=PATH, help="Not in this version.")
+@click.option("--compose-file", type=PATH, help="The Compose file, where it is not found by itself.")
+@click.option(
+    "--images",
+    metavar="upstream|offline|MAPFILE",
+    default=Options.images,
+    show_default=True,
+    help="Images of a Compose stack: its author's, those built without a registry, or as a map says.",
+)
 @click.option("--evidence", type=PATH, help="What a recorded stack is made of.")
 @click.option("--report-dir", type=PATH, default=Options.report_dir, show_default=True, help="Where everything goes.")
 @lang_option
 @click.option("--seed", type=int, default=Options.seed, show_default=True, help="Of the generated PQRS.")
 @click.option("--keep", is_flag=True, help="Keep the deployment's files for a look.")
 @click.option("--timeout", type=float, help="Seconds a service or an observer may take.")
-@click.option("--trust", is_flag=True, help="Not in this version.")
+@click.option("--trust", is_flag=True, help="Run what is refused of a stranger's Compose file.")
 @click.pass_context
-def check(ctx: click.Context, /, compose_file: Path | None, trust: bool, **given: Any) -> None:
+def check(ctx: click.Context, /, **given: Any) -> None:
     """Check the repository at PATH (left out: the reference), and write verdict, reports and evidence.
 
     Arguments after -- go to pytest, whose output is then shown.
     """
-    for option, value in (("--compose-file", compose_file), ("--trust", trust)):
-        if value:
-            raise InputError(f"{option}: this version cannot check a Compose stack yet")
     options = Options(**given)
-    plan(Kit(), options)
+    kind = plan(Kit(), options).kind
     before = _written(options.report_dir / VERDICT)
-    ended = run_judge(_plugin_options(options), ctx.meta["pytest"])
+    ended = run_judge(_plugin_options(options, kind), ctx.meta["pytest"])
     if _written(options.report_dir / VERDICT) != before:
         _show(_read_verdict(options.report_dir), options)
         ctx.exit(ended.code)
@@ -118,6 +123,23 @@ def explain(guarantee: str, lang: str) -> None:
     ids = kit.catalogue.named(guarantee)
     for id_ in sorted(ids):
         click.echo(_explanation(kit, kit.catalogue[id_], lang))
+
+
+@cli.command()
+@lang_option
+@click.pass_context
+def doctor(ctx: click.Context, lang: str) -> None:
+    """Look whether this machine can run the checks, and say what to do about what keeps it from it."""
+    from conformance.doctor import examine
+
+    stopped = False
+    for finding in examine(Kit().reference()):
+        stopped = stopped or (finding.stops and not finding.ok)
+        mark = "✓" if finding.ok else "✗" if finding.stops else "!"
+        click.echo(f"{mark} {printable(finding.title(lang))}{': ' if finding.seen else ''}{printable(finding.seen)}")
+        if not finding.ok:
+            click.echo(f"    {printable(finding.remedy(lang))}")
+    ctx.exit(ENVIRONMENT if stopped else HOLDS)
 
 
 @cli.command(name="list")
@@ -190,17 +212,19 @@ def _mark(profile: Profile, id_: str, *, points: bool) -> str:
     return f"{profile.mark(id_)} {profile.points(id_):g}" if points else profile.mark(id_)
 
 
-def _plugin_options(options: Options) -> list[str]:
-    """``options`` as the plugin takes them in another working directory."""
+def _plugin_options(options: Options, kind: str) -> list[str]:
+    """``options``, with the kind of stack that they mean, as the plugin takes them in another working directory."""
     profile = options.profile
     if profile is not None and profile not in named_profiles():
         profile = str(Path(profile).absolute())
     values = {
-        "stack": options.stack,
+        "stack": options.stack if options.static else kind,
         "path": options.path and options.path.absolute(),
         "source": options.path,
         "profile": profile,
         "env-file": options.env_file and options.env_file.absolute(),
+        "compose-file": options.compose_file and options.compose_file.absolute(),
+        "images": options.images if options.images in (UPSTREAM, OFFLINE) else Path(options.images).absolute(),
         "evidence": options.evidence and options.evidence.absolute(),
         "report-dir": options.report_dir.absolute(),
         "lang": options.lang,
@@ -212,6 +236,7 @@ def _plugin_options(options: Options) -> list[str]:
         *(f"--conformance-only={word}" for word in options.only),
         *(["--conformance-static"] if options.static else []),
         *(["--conformance-keep"] if options.keep else []),
+        *(["--conformance-trust"] if options.trust else []),
     ]
 
 

@@ -13,7 +13,7 @@ from conformance.observe.facts import Observer
 from conformance.observe.registry import Observers
 from conformance.profile import PROFILES
 from conformance.stacks.base import Stack
-from conformance.stacks.opening import StackRequest, open_stack, reference_root
+from conformance.stacks.opening import StackRequest, engine_answers, open_stack, reference_root
 from conformance.verdict.checks import Check, checks_in, modules_of
 
 VERSION = version("pqrs-lakehouse")
@@ -27,6 +27,7 @@ class Kit:
     profiles: Path = PROFILES
     observers: Mapping[str, Observer] = field(default_factory=Observers)
     open_stack: Callable[[StackRequest], Stack] = open_stack
+    engine_answers: Callable[[], bool] = engine_answers
     reference: Callable[[], Path] = reference_root
     load_checks: Callable[[], dict[str, Check]] = lambda: checks_in(modules_of("conformance.checks"))
 

@@ -15,9 +15,11 @@ from conformance.report import files
 from conformance.stacks.opening import NOT_YET
 from conformance.text import printable
 from conformance.verdict.bundle import Evidence, check_folder
+from conformance.verdict.judge import DEPLOYED, ROLE_OF
 from conformance.verdict.model import Subject
 
 EVIDENCE = "evidence"
+NO_ENGINE = "no container engine with Compose answers (see `conformance doctor`)"
 STACKS = ("auto", "compose", "embedded", "attached", "recorded")
 
 
@@ -32,6 +34,9 @@ class Options:
     only: tuple[str, ...] = ()
     static: bool = False
     env_file: Path | None = None
+    compose_file: Path | None = None
+    images: str = "upstream"
+    trust: bool = False
     evidence: Path | None = None  # for a recorded stack
     report_dir: Path = Path("reports")
     lang: str = "es"
@@ -45,6 +50,8 @@ class Plan:
     """What was asked for, found to be possible."""
 
     options: Options
+    kind: str  # of the stack: static | compose | embedded | recorded
+    is_reference: bool
     profile: Profile
     only: frozenset[str]  # the guarantees that the run is limited to, with those that they require; empty: all
     subject: Subject
@@ -61,7 +68,7 @@ def plan(kit: Kit, options: Options) -> Plan:
     Raises:
         InputError: what was asked for cannot be done; nothing has been touched.
     """
-    recorded, source = None, None
+    recorded, source, kind = None, None, "recorded"
     if options.seed < 0:
         raise InputError("Invalid value for '--seed': must not be negative")
     if options.timeout is not None and not (math.isfinite(options.timeout) and options.timeout > 0):
@@ -74,6 +81,7 @@ def plan(kit: Kit, options: Options) -> Plan:
         recorded = Evidence(options.evidence)
     else:
         source = _repository(kit, options)
+        kind = _kind(kit, options, source)
     if recorded and options.profile is None:
         profile = recorded.run.profile
         for fault in profile.faults(kit.catalogue):
@@ -88,29 +96,41 @@ def plan(kit: Kit, options: Options) -> Plan:
             raise InputError(
                 f"{recorded.folder}: no guarantee that it was recorded for is in the profile {profile.name}"
             )
-    if options.env_file is not None and not options.env_file.is_file():
-        raise InputError(f"--env-file: no such file: {options.env_file}")
+    for option, file in (("--env-file", options.env_file), ("--compose-file", options.compose_file)):
+        if file is not None and not file.is_file():
+            raise InputError(f"{option}: no such file: {file}")
     if not (recorded and recorded.folder.resolve() == (options.report_dir / EVIDENCE).resolve()):
         check_folder(options.report_dir / EVIDENCE)
     files.check_folder(options.report_dir)
     subject = recorded.stack.subject if recorded else _subject(kit, options)
-    return Plan(options, profile, only, subject, recorded)
+    return Plan(options, kind, source is not None and _is_reference(kit, source), profile, only, subject, recorded)
 
 
 def _repository(kit: Kit, options: Options) -> Path:
-    """The root of what is to be checked, if this version can check it as asked."""
+    """The root of what is to be checked."""
     if options.path is not None and not options.path.exists():
         raise InputError(f"no such path: {options.path}")
     if options.path is not None and not options.path.is_dir():
         raise InputError(f"not a folder: {options.path}")
-    source = options.path or kit.reference()
+    return options.path or kit.reference()
+
+
+def _kind(kit: Kit, options: Options, source: Path) -> str:
+    """The stack that is meant, if it can be had.
+
+    Raises:
+        InputError: it cannot.
+    """
     if options.static:
-        return source
+        return "static"
     if options.stack in NOT_YET:
         raise InputError(NOT_YET[options.stack])
+    if options.stack == "compose" or (options.stack == "auto" and kit.engine_answers()):
+        return "compose"
     if not _is_reference(kit, source):
-        raise InputError(f"{source}: {NOT_YET['compose']}, or --static for what needs no running service")
-    return source
+        needed = "only the reference runs on the embedded stack" if options.stack == "embedded" else NO_ENGINE
+        raise InputError(f"{source}: {needed}; --static judges what needs no running service")
+    return "embedded"
 
 
 def _is_reference(kit: Kit, source: Path) -> bool:
@@ -124,6 +144,8 @@ def _selected(kit: Kit, profile: Profile, asked: tuple[str, ...]) -> frozenset[s
         if not ids:
             raise InputError(f"--only {word}: not in the profile {profile.name}")
         chosen |= ids
+    if DEPLOYED in profile and any(kit.catalogue[id_].family in ROLE_OF for id_ in chosen):
+        chosen.add(DEPLOYED)
     return kit.catalogue.closure(chosen)
 
 

@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "stack": {"help": "what to check: auto, embedded, recorded (compose and attached: not in this version)"},
+    "stack": {"help": "what to check: auto, compose, embedded, recorded (attached: not in this version)"},
     "path": {"type": Path, "help": "the repository to check; left out: the reference"},
     "source": {"help": argparse.SUPPRESS},  # how the command line's user named the repository
     "profile": {"help": "name of a profile, or the path of its TOML file"},
     "only": {"action": "append", "default": [], "help": "a guarantee or a family (may be repeated)"},
     "static": {"action": "store_true", "help": "only what needs no running service"},
     "env-file": {"type": Path, "help": "environment of the deployment: its ports and credentials"},
+    "compose-file": {"type": Path, "help": "the Compose file, where it is not found by itself"},
+    "images": {"help": "of a Compose stack: upstream, offline, or the path of a map (upstream)"},
+    "trust": {"action": "store_true", "help": "run what is refused of a stranger's Compose file"},
     "evidence": {"type": Path, "help": "the evidence that a recorded stack is made of"},
     "report-dir": {"type": Path, "help": "where verdict, reports and evidence go (reports)"},
     "lang": {"choices": ("es", "en"), "help": "language of the reports (es)"},

@@ -24,7 +24,6 @@ from conformance.report import files
 from conformance.stacks.base import Role, Stack, StackError
 from conformance.stacks.opening import StackRequest
 from conformance.stacks.recorded import RecordedStack
-from conformance.stacks.unreachable import SourceStack
 from conformance.text import printable
 from conformance.verdict.bundle import Evidence, EvidenceWriter, RunRecord, StackRecord
 from conformance.verdict.judge import Judge, absent
@@ -242,11 +241,19 @@ def start(kit: Kit, plan: Plan) -> Run:
 
 def _open(kit: Kit, plan: Plan) -> Stack:
     options = plan.options
-    source = options.path or kit.reference()
-    if options.static:
-        return SourceStack(source)
-    kind = "embedded" if options.stack == "auto" else options.stack
-    return kit.open_stack(StackRequest(kind, source, options.env_file, options.keep, options.timeout))
+    return kit.open_stack(
+        StackRequest(
+            kind=plan.kind,
+            source=options.path or kit.reference(),
+            is_reference=plan.is_reference,
+            env_file=options.env_file,
+            compose_file=options.compose_file,
+            images=options.images,
+            trust=options.trust,
+            keep=options.keep,
+            timeout=options.timeout,
+        )
+    )
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Which stack a request means, and why some cannot be had in this version."""
+"""Which stack a request means."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from pathlib import Path
 
 from conformance.stacks.base import Stack, StackError
 
-NOT_YET = {
-    "compose": "this version cannot check a Compose stack yet; use --stack embedded for the reference",
-    "attached": "this version cannot attach to a running stack yet; use --stack embedded for the reference",
-}
+NOT_YET = {"attached": "this version cannot attach to a running stack yet"}
 
 
 @dataclass(frozen=True)
 class StackRequest:
     """What was asked for on the command line."""
 
-    kind: str
+    kind: str  # static | embedded | compose
     source: Path  # root of the repository
+    is_reference: bool = False
     env_file: Path | None = None
+    compose_file: Path | None = None
+    images: str = "upstream"  # upstream | offline | the path of a map
+    trust: bool = False  # run what would be refused
     keep: bool = False
     timeout: float | None = None  # seconds that a service may take to be ready; None: the stack's own patience
 
@@ -30,12 +31,39 @@ def open_stack(request: StackRequest) -> Stack:
     Raises:
         StackError: this version cannot have it.
     """
-    if request.kind != "embedded":
-        raise StackError(NOT_YET[request.kind])
-    from conformance.stacks import embedded
+    match request.kind:
+        case "static":
+            from conformance.stacks.static import SourceStack
 
-    timeout = embedded.TIMEOUT if request.timeout is None else request.timeout
-    return embedded.EmbeddedStack(request.source, env_file=request.env_file, keep=request.keep, timeout=timeout)
+            return SourceStack(request.source, compose_file=request.compose_file, env_file=request.env_file)
+        case "embedded":
+            from conformance.stacks import embedded
+
+            timeout = embedded.TIMEOUT if request.timeout is None else request.timeout
+            return embedded.EmbeddedStack(request.source, env_file=request.env_file, keep=request.keep, timeout=timeout)
+        case "compose":
+            from conformance.stacks.compose import images, stack
+
+            return stack.ComposeStack(
+                stack.ComposeRequest(
+                    source=request.source,
+                    images=images.load(request.images, reference_root()),
+                    compose_file=request.compose_file,
+                    env_file=request.env_file,
+                    trust=request.trust,
+                    keep=request.keep,
+                    timeout=stack.TIMEOUT if request.timeout is None else request.timeout,
+                    is_reference=request.is_reference,
+                )
+            )
+    raise StackError(NOT_YET[request.kind])
+
+
+def engine_answers() -> bool:
+    """Whether a Compose stack can be had on this machine."""
+    from conformance.stacks.compose import engine
+
+    return engine.answers()
 
 
 def reference_root() -> Path:

@@ -1,4 +1,4 @@
-"""Stacks without a running service: recorded evidence, and a repository that is only read."""
+"""What stacks without a running service have in common."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-from conformance.stacks.base import Capability, Endpoint, ObjectStoreAccess, PostgresAccess, Role, Stack, Unavailable
+from conformance.stacks.base import Endpoint, ObjectStoreAccess, PostgresAccess, Role, Stack, Unavailable
 
 
 class UnreachableStack(Stack):
@@ -43,16 +43,3 @@ class UnreachableStack(Stack):
 
     def _refuse(self) -> NoReturn:
         raise Unavailable(f"no service runs on a {self.kind} stack")
-
-
-class SourceStack(UnreachableStack):
-    """A repository on disk, for a static check."""
-
-    kind = "static"
-    capabilities = frozenset({Capability.SOURCE})
-
-    def __init__(self, source: Path) -> None:
-        self._source = source
-
-    def source(self) -> Path:
-        return self._source

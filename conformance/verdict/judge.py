@@ -55,8 +55,8 @@ class Judge:
     """Judges guarantees one by one, each after those that it requires.
 
     A guarantee's status is the first that applies: its capability lacks (unobservable), one that it requires does not
-    hold (blocked), a subject that it needs is not deployed (blocked) or could not be observed (unobservable, error), and
-    then what its check says.
+    hold (blocked), a subject that it needs is not deployed (blocked) or could not be observed (unobservable, error),
+    and then what its check says.
 
     ``judge`` does all of it; ``foresee`` and ``conclude`` are its halves for whoever runs the checks himself.
     """

@@ -49,18 +49,13 @@ def on_tea(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "message"),
     [
         (["check", "--stack", "moon"], "Invalid value for '--stack': 'moon' is not one of"),
-        (["check", "--stack", "compose"], "this version cannot check a Compose stack yet; use --stack embedded"),
         (["check", "--stack", "attached"], "this version cannot attach to a running stack yet"),
         (["check", "--stack", "recorded"], "--stack recorded needs --evidence DIR"),
-        (["check", "--compose-file", "x"], "--compose-file: this version cannot check a Compose stack yet"),
-        (["check", "--trust"], "--trust: this version cannot check a Compose stack yet"),
+        (["check", "--compose-file", "x.yml"], "--compose-file: no such file: x.yml"),
         (["check", "nowhere"], "no such path: nowhere"),
         (["check", "file"], "not a folder: file"),
-        (
-            ["check", "."],
-            ".: this version cannot check a Compose stack yet; use --stack embedded for the reference, or",
-        ),
-        (["check", ".", "--stack", "embedded"], ".: this version cannot check a Compose stack yet"),
+        (["check", "."], ".: no container engine with Compose answers (see `conformance doctor`); --static judges"),
+        (["check", ".", "--stack", "embedded"], ".: only the reference runs on the embedded stack; --static judges"),
         (["check", "--only", "XXX-01"], "unknown guarantee or family: XXX-01"),
         (["check", "--only", "XYZ"], "unknown guarantee or family: XYZ"),
         (["check", "--only", "E2E-03", "--profile", "smoke"], "--only E2E-03: not in the profile smoke"),
@@ -95,7 +90,10 @@ def on_tea(monkeypatch: pytest.MonkeyPatch) -> None:
         (["regrade", "."], "no evidence here (SHA256SUMS is missing)"),
     ],
 )
-def test_bad_input_gives_one_line_and_exit_2(run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_bad_input_gives_one_line_and_exit_2(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine")
     (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "broken.toml").write_text("[required\n", encoding="utf-8")
     (tmp_path / "key.toml").write_text('name="k"\nversion="1"\n[required]\nE2E-01=1\n[requierd]\n', encoding="utf-8")

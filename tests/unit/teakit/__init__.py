@@ -18,7 +18,7 @@ from typing import Any, Self
 from conformance.kit import Kit
 from conformance.observe.facts import Facts, Observer, Probe
 from conformance.stacks.base import Capability, Role, Stack, StackError, Unavailable
-from conformance.stacks.opening import StackRequest
+from conformance.stacks.opening import StackRequest, open_stack
 from conformance.stacks.unreachable import UnreachableStack
 from conformance.verdict.checks import checks_in
 
@@ -121,7 +121,7 @@ def knock(stack: Stack, probe: Probe) -> DisruptionFacts:
 
 def open_tea_stack(request: StackRequest) -> Stack:
     misbehave("open")
-    return TeaStack(request)
+    return open_stack(request) if request.kind == "static" else TeaStack(request)
 
 
 def load_checks() -> Any:
@@ -139,6 +139,7 @@ KIT = Kit(
         "disruption": Observer("disruption", DisruptionFacts, knock),
     },
     open_stack=open_tea_stack,
+    engine_answers=lambda: False,
     reference=lambda: HERE,
     load_checks=load_checks,
 )

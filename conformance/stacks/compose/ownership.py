@@ -1,0 +1,128 @@
+"""Whose containers are whose: what a killed kit left on the engine is removed by the next one.
+
+Everything of a run carries labels: its marker, the machine and its folder. In that folder lies a file that the run
+keeps locked for as long as it lives; the lock ends with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import secrets
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from conformance.stacks import guard
+from conformance.stacks.base import StackError
+from conformance.stacks.compose.engine import Engine, EngineError
+from conformance.stacks.compose.generate import RUN
+
+MACHINE = "pqrs.conformance.machine"
+FOLDER = "pqrs.conformance.folder"
+KEPT = "pqrs.conformance.kept"  # left running on purpose
+PREFIX = "pqrs-stack-"
+LOCK = "owner.lock"
+CLEANER = "cleaner"  # in the folder: an image of the run, with which files of other users can be removed
+KINDS = ("container", "network", "volume")
+
+
+class Ownership:
+    """One run's marker, folder and lock."""
+
+    def __init__(self, *, keep: bool) -> None:
+        """Raises: StackError: there is no folder for temporary files."""
+        self.marker = secrets.token_hex(6)
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{self.marker}-"))
+        except OSError as error:
+            raise StackError(f"the stack has nowhere to write: {error.strerror}") from error
+        self._lock: IO[bytes] = (self.folder / LOCK).open("wb")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.labels = {MACHINE: machine(), FOLDER: str(self.folder)} | ({KEPT: "yes"} if keep else {})
+
+    @property
+    def project(self) -> str:
+        return f"pqrs-{self.marker}"
+
+    def release(self) -> None:
+        self._lock.close()
+
+
+def machine() -> str:
+    """This machine, as far as locks reach: the same engine may serve others."""
+    return f"{socket.gethostname()}-{uuid.getnode():x}"
+
+
+def remove(engine: Engine, marker: str) -> list[str]:
+    """Remove everything of a run from the engine; what could not be removed."""
+    for kind in KINDS:
+        names = engine.listed(kind, **{RUN: marker})
+        force = ["--force", "--volumes"] if kind == "container" else ["--force"] if kind == "volume" else []
+        if names:
+            engine.attempt([kind, "rm", *force, *names], timeout=120.0)
+    return [f"{kind} {name}" for kind in KINDS for name in engine.listed(kind, **{RUN: marker})]
+
+
+def remove_folder(engine: Engine, folder: Path) -> None:
+    """Remove a run's folder; what containers wrote there as other users, with a container's help."""
+    cleaner = folder / CLEANER
+    for entry in folder.iterdir() if folder.exists() else ():
+        if entry != cleaner:
+            guard.remove([str(entry)])
+    if not folder.exists() or list(folder.iterdir()) in ([], [cleaner]):
+        guard.remove([str(folder)])
+        return
+    with contextlib.suppress(OSError):
+        image = cleaner.read_text(encoding="utf-8")
+        mount = f"type=bind,source={folder},target=/conformance"
+        engine.attempt(
+            ["run", "--rm", "--network=none", "--user=0", "--entrypoint=/bin/sh", "--mount", mount, image,
+             "-c", "rm -rf /conformance/*"], timeout=120.0,
+        )  # fmt: skip
+    guard.remove([str(folder)])
+
+
+def sweep(engine: Engine) -> None:
+    """Remove what runs on this machine left that are no more."""
+    for marker, folder in _runs(engine):
+        with _abandoned(folder) as abandoned:
+            if abandoned:
+                remove(engine, marker)
+                remove_folder(engine, folder)
+
+
+def _runs(engine: Engine) -> Iterator[tuple[str, Path]]:
+    """Marker and folder of every run of this machine, but for those that were kept."""
+    found: dict[str, Path] = {}
+    for kind in KINDS:
+        for name in engine.listed(kind, **{RUN: "", MACHINE: machine()}):
+            with contextlib.suppress(EngineError):
+                told = engine.inspect(kind, [name])
+                labels = (told[0].get("Config") or told[0]).get("Labels") or {} if told else {}
+                if labels.get(RUN) and KEPT not in labels:
+                    found[labels[RUN]] = Path(labels.get(FOLDER, ""))
+    yield from found.items()
+
+
+@contextlib.contextmanager
+def _abandoned(folder: Path) -> Iterator[bool]:
+    """Whether nobody holds the folder's lock; meanwhile nobody else gets it."""
+    if not folder.name.startswith(PREFIX):
+        yield False
+        return
+    try:
+        with (folder / LOCK).open("rb+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+    except FileNotFoundError:
+        yield True
+    except PermissionError:  # another user's
+        yield False

@@ -1,0 +1,59 @@
+"""What a repository's Compose stack is, before anything of it runs: found, vetted, resolved, its roles discovered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from conformance.inputs import InputError
+from conformance.stacks import discovery
+from conformance.stacks.base import ComposeModel, Role, StackError
+from conformance.stacks.compose import access, configured, model, project
+
+
+@dataclass(frozen=True)
+class Reading:
+    """``document`` is what Compose printed (``$`` doubled); ``left_out`` are services that must not run, and why."""
+
+    model: ComposeModel = field(default_factory=ComposeModel)
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(
+    source: Path, *, compose_file: Path | None = None, env_file: Path | None = None, trust: bool = False
+) -> Reading:
+    """
+    Raises:
+        StackError: the files hold what is not run of a stranger's (and is not trusted), or cannot be used; one line.
+        Unavailable: Docker Compose is not installed.
+    """
+    try:
+        found = project.find(source, compose_file, env_file)
+    except InputError as error:
+        raise StackError(str(error)) from None
+    refused: list[Any] = []
+    resolution = model.resolve(found)
+    resolved = resolution.model.resolved.get("services", {})
+    findings = discovery.discover(
+        resolved, declared=found.config.roles, built=configured.all_built(resolved, found.root)
+    )
+    roles = {finding.service: finding.role for finding in findings}
+    left_out: dict[str, str] = {}
+    for refusal in refused:
+        if trust:
+            continue
+        if refusal.service and roles.get(refusal.service, Role.OTHER) is Role.OTHER:
+            left_out.setdefault(refusal.service, str(refusal))
+        else:
+            raise StackError(f"{refusal}; --trust runs it all the same")
+    read_model = replace(resolution.model, findings=findings)
+    return Reading(
+        model=read_model,
+        document=resolution.document,
+        secrets=access.secrets_of(read_model, found.env.values, found.root),
+        left_out=left_out,
+    )

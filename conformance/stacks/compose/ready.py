@@ -1,0 +1,59 @@
+"""Whether a service answers in its own protocol. That it refuses the credentials is an answer too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from conformance.stacks.base import Endpoint, PostgresAccess, Role
+from conformance.stacks.services.asking import ask, ask_json
+
+PATHS = {
+    Role.PREFECT_SERVER: "/api/ready",
+    Role.PROMETHEUS: "/-/ready",
+    Role.GRAFANA: "/api/health",
+}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Questions to one role's service."""
+
+    endpoint: Endpoint
+    dashboard: Endpoint | None
+    postgres: Callable[[], PostgresAccess]
+
+    def answers(self) -> bool:
+        match self.endpoint.role:
+            case Role.POSTGRES:
+                return self.of_postgres(self.postgres())
+            case Role.OBJECT_STORE:
+                return 200 <= ask(f"{self.endpoint.url}/")[0] < 500
+            case Role.DASK_SCHEDULER:
+                return self.dashboard is not None and ask(f"{self.dashboard.url}/health")[0] == 200
+        return ask(f"{self.endpoint.url}{PATHS[self.endpoint.role]}")[0] == 200
+
+    @staticmethod
+    def of_postgres(access: PostgresAccess) -> bool:
+        """Whether the server lets in, or refuses in words of its own."""
+        import psycopg
+
+        try:
+            psycopg.connect(access.dsn()).close()
+        except psycopg.OperationalError as error:
+            return "FATAL" in str(error) and "starting up" not in str(error) and "shutting down" not in str(error)
+        return True
+
+    def workers(self) -> frozenset[str]:
+        """The addresses of the workers that a Dask scheduler knows."""
+        told = ask_json(f"{self.dashboard.url}/json/identity.json") if self.dashboard else None
+        return frozenset((told.get("workers") or {}) if isinstance(told, dict) else {})
+
+    def has_a_worker(self) -> bool:
+        """Whether a work pool of a Prefect server has a worker online."""
+        api = f"{self.endpoint.url}/api"
+        for pool in ask_json(f"{api}/work_pools/filter", {}) or ():
+            workers = ask_json(f"{api}/work_pools/{pool['name']}/workers/filter", {}) or ()
+            if any(worker.get("status") == "ONLINE" for worker in workers):
+                return True
+        return False

@@ -1,0 +1,178 @@
+"""The model that runs: nothing of it shared, nothing of the submission touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.stacks.base import Certainty, Finding, Role, StackError
+from conformance.stacks.compose.generate import ACCESS, RUN, Generated, generate
+from conformance.stacks.compose.images import Entry, Images
+from conformance.stacks.compose.staging import Staging
+
+UPSTREAM = Images("upstream")
+
+
+def found(**roles: Role) -> tuple[Finding, ...]:
+    return tuple(Finding(name, role, Certainty.SURE, "") for name, role in roles.items())
+
+
+def generated(
+    root: Path,
+    document: dict[str, Any],
+    findings: tuple[Finding, ...] = (),
+    images: Images = UPSTREAM,
+    left_out: dict[str, str] | None = None,
+    ports: dict[str, dict[int, int]] | None = None,
+) -> tuple[Generated, Staging]:
+    staging = Staging(root / "staging")
+    made = generate(
+        document, project="pqrs-x", marker="x", labels={"owner": "me"}, root=root / "repository", findings=findings,
+        images=images, ports=ports or {}, staging=staging, left_out=left_out or {},
+    )  # fmt: skip
+    return made, staging
+
+
+def service(made: Generated, name: str = "db") -> dict[str, Any]:
+    told: dict[str, Any] = made.document["services"][name]
+    return told
+
+
+def bind(source: Path, target: str, **more: Any) -> dict[str, Any]:
+    return {"type": "bind", "source": str(source), "target": target, **more}
+
+
+def test_names_and_ports_that_the_author_fixed_are_the_project_s_own(tmp_path: Path) -> None:
+    document = {
+        "name": "theirs",
+        "services": {
+            "db": {
+                "image": "postgres",
+                "container_name": "the-db",
+                "ports": [{"target": 5432, "published": "5432"}],
+                "profiles": ["db"],
+                "labels": {"pqrs.role": "postgres"},
+                "networks": {"lake": {"aliases": ["catalogue"]}},
+                "volumes": [{"type": "volume", "source": "data", "target": "/var/lib/postgresql/data"}],
+            }
+        },
+        "networks": {"lake": {"name": "fixed", "ipam": {"config": [{"subnet": "10.9.0.0/16"}]}, "driver": "bridge"}},
+        "volumes": {"data": {"name": "fixed"}},
+    }
+    made, _ = generated(tmp_path, document, found(db=Role.POSTGRES), ports={"db": {5432: 20001}})
+    db = service(made)
+    assert made.document["name"] == "pqrs-x"
+    assert not {"container_name", "profiles"} & db.keys()
+    assert db["ports"] == [
+        {"mode": "ingress", "host_ip": "127.0.0.1", "target": 5432, "published": "20001", "protocol": "tcp"}
+    ]
+    assert db["networks"] == {"lake": {"aliases": ["catalogue", "the-db"]}}  # others may call it by either name
+    assert db["labels"] == {"pqrs.role": "postgres", "owner": "me", RUN: "x"}
+    assert made.document["networks"] == {"lake": {"driver": "bridge", "labels": {"owner": "me", RUN: "x"}}}
+    assert made.document["volumes"] == {"data": {"labels": {"owner": "me", RUN: "x"}}}
+
+
+def test_a_service_on_internal_networks_only_gets_a_way_out_of_its_own(tmp_path: Path) -> None:
+    document = {
+        "services": {
+            "db": {"image": "postgres", "networks": {"inner": None}},
+            "graf": {"image": "grafana/grafana", "networks": {"inner": None, "outer": None}},
+        },
+        "networks": {"inner": {"internal": True}, "outer": {}},
+    }
+    made, _ = generated(
+        tmp_path, document, found(db=Role.POSTGRES, graf=Role.GRAFANA), ports={"db": {5432: 1}, "graf": {3000: 2}}
+    )
+    assert list(service(made)["networks"]) == ["inner", f"{ACCESS}db"]
+    assert list(service(made, "graf")["networks"]) == ["inner", "outer"]
+    assert f"{ACCESS}graf" not in made.document["networks"]
+
+
+def test_what_is_mounted_is_copied_and_state_begins_empty(tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    (root / "init").mkdir(parents=True)
+    (root / "init" / "01.sql").write_text("SELECT 1")
+    (root / "init" / "run.sh").write_text("#!/bin/sh")
+    (root / "init" / "run.sh").chmod(0o744)
+    (root / "init" / "out").symlink_to("/etc")
+    (root / "data").mkdir()
+    (root / "data" / "PG_VERSION").write_text("15")
+    document = {
+        "services": {
+            "db": {
+                "image": "postgres",
+                "volumes": [
+                    bind(root / "init", "/docker-entrypoint-initdb.d", read_only=True),
+                    bind(root / "data", "/var/lib/postgresql/data", bind={"create_host_path": True}),
+                    bind(root / "nowhere", "/backup"),
+                ],
+            }
+        }
+    }
+    made, staging = generated(tmp_path, document, found(db=Role.POSTGRES))
+    init, data, nowhere = (Path(mount["source"]) for mount in service(made)["volumes"])
+    assert all(path.is_relative_to(tmp_path / "staging") for path in (init, data, nowhere))
+    assert sorted(path.name for path in init.iterdir()) == ["01.sql", "run.sh"]
+    assert (init / "run.sh").stat().st_mode & 0o777 == 0o777
+    assert (init / "01.sql").stat().st_mode & 0o777 == 0o666
+    assert list(data.iterdir()) == []
+    assert data.stat().st_mode & 0o777 == 0o777
+    assert list(nowhere.iterdir()) == []
+    assert staging.made == ["nowhere"]
+    assert staging.state == {"db": [data]}
+    assert (root / "data" / "PG_VERSION").read_text() == "15"
+    assert not (root / "nowhere").exists()
+
+
+def test_folders_that_hold_too_much_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.stacks.compose.staging.MAX_BYTES", 10)
+    (tmp_path / "repository" / "conf").mkdir(parents=True)
+    (tmp_path / "repository" / "conf" / "dump").write_bytes(b"x" * 11)
+    document = {"services": {"db": {"image": "x", "volumes": [bind(tmp_path / "repository" / "conf", "/conf")]}}}
+    with pytest.raises(StackError, match="hold more than"):
+        generated(tmp_path, document)
+
+
+def test_mapped_images_bring_their_words_and_others_are_left_out(tmp_path: Path) -> None:
+    images = Images(
+        "campus",
+        (
+            Entry(match="prom/*", image="campus/prom:2", replace={"--new": "--old"}),
+            Entry(match="postgres:*", image="pg"),
+        ),
+    )
+    document = {
+        "services": {
+            "prom": {"image": "prom/prometheus:v3", "command": ["--new", "--x"], "platform": "linux/arm64"},
+            "meta": {"image": "metabase/metabase", "depends_on": {"prom": {"condition": "service_started"}}},
+            "app": {"build": {"context": "."}, "depends_on": {"meta": {"condition": "service_started"}}},
+            "db": {"image": "postgres:15", "depends_on": {"prom": {"condition": "service_started"}}},
+        }
+    }
+    findings = found(prom=Role.PROMETHEUS, db=Role.POSTGRES)
+    made, _ = generated(tmp_path, document, (findings[0],), images, left_out={"db": "it is dangerous"})
+    assert service(made, "prom")["image"] == "campus/prom:2"
+    assert "platform" not in service(made, "prom")
+    assert service(made, "prom")["command"] == ["--old", "--x"]
+    assert made.left_out.keys() == {"db", "meta", "app"}
+    made, _ = generated(tmp_path, document, findings, images)
+    assert made.left_out.keys() == {"meta", "app"}
+    assert service(made)["depends_on"].keys() == {"prom"}
+
+
+def test_nobody_waits_for_what_is_left_out(tmp_path: Path) -> None:
+    waits = {"old": {"condition": "service_started"}}
+    document = {
+        "services": {"old": {"image": "x"}, "db": {"image": "postgres", "depends_on": waits, "links": ["old:o"]}}
+    }
+    made, _ = generated(tmp_path, document, found(db=Role.POSTGRES), left_out={"old": "it is dangerous"})
+    assert "depends_on" not in service(made)
+    assert service(made)["links"] == []
+
+
+def test_a_role_whose_image_cannot_be_had_ends_the_run(tmp_path: Path) -> None:
+    document = {"services": {"db": {"image": "postgres:9"}}}
+    with pytest.raises(StackError, match=r"--images campus: no image in place of postgres:9 \(db\)"):
+        generated(tmp_path, document, found(db=Role.POSTGRES), Images("campus", ()))
