@@ -6,18 +6,18 @@ to have the kit's own modules and its very version of Python. They use the stand
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance.observe import dask_inside
 from conformance.observe.facts import Attempt, Facts, Observer, Probe
+from conformance.observe.last_words import last_words, tail
 from conformance.observe.web import Answer, Reply, brief, fetch
-from conformance.stacks.base import Endpoint, Role, Stack, Unavailable
+from conformance.stacks.base import Capability, Endpoint, Role, Stack, Unavailable
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -35,10 +35,8 @@ EXTRA_PACKAGES = (
 PATIENCE_S = 20.0  # for workers to register, and for what was running to end
 SETTLED_S = 2.0  # workers of one container register one after the other
 ANSWER_S = 30.0  # for tasks that take milliseconds
+INSIDE_S = 90.0  # for all experiments together, in the scheduler's container
 MAX_WORKERS = 20  # that facts tell of one by one
-COMPLAINT = re.compile(
-    r"error|exception|no such option|unexpected extra|refused|timed out|not known|not resolve|killed", re.IGNORECASE
-)
 WAITING, REGISTERED = "Waiting to connect to", "Registered to"
 WHO = "__import__('distributed').get_worker().address"  # evaluated on a worker
 
@@ -112,7 +110,9 @@ class DaskFacts(Facts):
     versions: tuple[Versions, ...] = ()
     fan_out: FanOut | None = None
     engines: tuple[Engine, ...] = ()
-    worker_complaints: str = ""  # what the workers' logs say of errors, a few lines
+    inside: bool = False  # the experiments were made in the scheduler's container, with its own version of Dask
+    scheduler_complaints: str = ""  # where it does not answer: how its containers are, and their last words
+    worker_complaints: str = ""  # how the workers' containers are, where they are not well, and what their logs say
 
 
 def collect(stack: Stack, probe: Probe) -> DaskFacts:
@@ -129,24 +129,110 @@ def collect(stack: Stack, probe: Probe) -> DaskFacts:
         "draws": "bokeh" in status.text and "Dask needs" not in status.text,
         "load": _quiet_load(web),
         "worker_complaints": _complaints(stack),
-        "protocol": Attempt(ok=True, detail=main.url),
     }
     probe.progress("a fan-out over every worker")
+    if _is_asked_inside(stack):
+        facts |= _experiments_inside(stack, str(identity.get("address", "")))
+    else:
+        told, facts["protocol"] = _experiments(main)
+        identity = told.pop("identity", identity)
+        facts |= told
+        if Capability.CONTAINERS in stack.capabilities and not _is_told(told):
+            facts |= _experiments_inside(stack, str(identity.get("address", "")))
+    who = _who_is_there(identity)
+    if not who["identity"].ok:
+        facts["scheduler_complaints"] = last_words(stack, Role.DASK_SCHEDULER)
+    return DaskFacts.model_validate(facts | who)
+
+
+OBSERVER = Observer("dask", DaskFacts, collect)
+
+
+def _is_asked_inside(stack: Stack) -> bool:
+    """Somebody's own image may hold any version of Dask; the reference's is the kit's."""
+    return Capability.CONTAINERS in stack.capabilities and not stack.runs_reference
+
+
+def _is_told(told: dict[str, Any]) -> bool:
+    """Whether the kit's own client has understood the cluster."""
+    work = told.get("fan_out")
+    return work is not None and work.result == work.expected and bool(told.get("versions"))
+
+
+def _experiments(main: Endpoint) -> tuple[dict[str, Any], Attempt]:
+    """By the kit's own client."""
     try:
         with connect(main) as client:
             identity = client.scheduler_info(n_workers=-1)
             addresses = list(identity["workers"])[:MAX_WORKERS]
-            facts |= {
+            told = {
+                "identity": identity,
                 "versions": _versions(client),
                 "fan_out": _fan_out(client, addresses),
                 "engines": _engines(client, addresses),
             }
     except Exception as error:  # whatever a client of another version trips over: the reason is the fact
-        facts["protocol"] = Attempt(ok=False, detail=_detail(error))
-    return DaskFacts.model_validate(facts | _who_is_there(identity))
+        return {}, Attempt(ok=False, detail=_detail(error))
+    return told, Attempt(ok=True, detail=main.url)
 
 
-OBSERVER = Observer("dask", DaskFacts, collect)
+def _experiments_inside(stack: Stack, address: str) -> dict[str, Any]:
+    """By a client in the scheduler's container; empty when there is none to ask in."""
+    question = {
+        "packages": EXTRA_PACKAGES,
+        "tasks_per_worker": TASKS_PER_WORKER,
+        "numbers_per_task": NUMBERS_PER_TASK,
+        "most_workers": MAX_WORKERS,
+        "within": ANSWER_S,
+    }
+    try:
+        told, protocol = dask_inside.ask(stack, address, question, within=INSIDE_S)
+    except Unavailable as reason:
+        return {"protocol": Attempt(ok=False, detail=str(reason))}
+    if not protocol.ok:
+        return {"protocol": protocol}
+    work, engines = told["fan_out"], told["engines"]
+    ran_on = [str(worker) for worker in work.get("ran_on", ())]
+    tasks = len(engines) * TASKS_PER_WORKER
+    return {
+        "protocol": protocol,
+        "inside": True,
+        "versions": _told_versions(told.get("versions", {})),
+        "fan_out": FanOut(
+            tasks=tasks,
+            expected=_sum_of_squares(tasks * NUMBERS_PER_TASK),
+            result=work.get("result"),
+            ran_on=tuple(Share(worker=brief(worker, 100), tasks=n) for worker, n in Counter(ran_on).items()),
+            detail=brief(work.get("detail", ""), 500),
+        ),
+        "engines": tuple(
+            Engine(
+                worker=brief(worker, 100),
+                polars=brief(said["polars"], 40) if said.get("polars") else None,
+                detail=brief(said.get("detail", ""), 500),
+            )
+            for worker, said in engines.items()
+        ),
+    }
+
+
+def work(stack: Stack, name: str, tasks: int) -> Attempt:
+    """So many tasks of nothing, counted under ``name``; whether they were done.
+
+    Raises:
+        Unavailable: the stack shows no way to Dask.
+    """
+    endpoint = stack.endpoint(Role.DASK_SCHEDULER)
+    if _is_asked_inside(stack):
+        address = str((_get(_dashboard(stack), "/json/identity.json").json() or {}).get("address", ""))
+        question = {"work": name, "tasks": tasks, "within": ANSWER_S}
+        return dask_inside.ask(stack, address, question, within=INSIDE_S)[1]
+    try:
+        with connect(endpoint) as client:
+            answers([submit(client, str(number), name=name) for number in range(tasks)], within=ANSWER_S)
+    except Exception as error:
+        return Attempt(ok=False, detail=_detail(error))
+    return Attempt(ok=True)
 
 
 @contextmanager
@@ -249,20 +335,24 @@ def _versions(client: Client) -> tuple[Versions, ...]:
         "scheduler": told["scheduler"],
         **dict(list(told["workers"].items())[:MAX_WORKERS]),
     }
+    return _told_versions({member: dict(word["packages"]) for member, word in members.items() if word})
+
+
+def _told_versions(members: dict[str, dict[str, Any]]) -> tuple[Versions, ...]:
+    """Of packages by member, Python among them."""
     return tuple(
         Versions(
-            member=member,
+            member=brief(member, 100),
             python=brief(packages.pop("python", ""), 40),
             packages={brief(name, 40): brief(version, 40) for name, version in list(packages.items())[:40] if version},
         )
-        for member, packages in ((member, dict(word["packages"])) for member, word in members.items() if word)
+        for member, packages in list(members.items())[: MAX_WORKERS + 2]
     )
 
 
 def _fan_out(client: Client, workers: list[str]) -> FanOut:
     pinned = workers * TASKS_PER_WORKER
-    top = len(pinned) * NUMBERS_PER_TASK
-    expected = (top - 1) * top * (2 * top - 1) // 6  # the sum of the squares below top
+    expected = _sum_of_squares(len(pinned) * NUMBERS_PER_TASK)
     try:
         futures = [
             submit(
@@ -284,6 +374,11 @@ def _fan_out(client: Client, workers: list[str]) -> FanOut:
     )
 
 
+def _sum_of_squares(top: int) -> int:
+    """Of the numbers below ``top``."""
+    return (top - 1) * top * (2 * top - 1) // 6
+
+
 def _engines(client: Client, workers: list[str]) -> tuple[Engine, ...]:
     def engine(worker: str) -> Engine:
         try:
@@ -296,24 +391,14 @@ def _engines(client: Client, workers: list[str]) -> tuple[Engine, ...]:
 
 
 def _complaints(stack: Stack) -> str:
-    """The last lines about errors in the logs of the workers' services, and whom a worker still waits for."""
+    """How the workers' containers are, the last lines about errors in their logs, and whom a worker still waits for."""
     logs = stack.logs()
-    lines: list[str] = []
+    waits: list[str] = []
     for service in stack.roles().get(Role.DASK_WORKER, ()):
-        said = _tail(logs[service]).splitlines() if service in logs else []
-        lines += [line for line in said if COMPLAINT.search(line)][-6:]
+        said = tail(logs[service]) if service in logs else []
         arrival = [line for line in said if WAITING in line or REGISTERED in line]
-        lines += [line for line in arrival[-1:] if WAITING in line]
-    return "\n".join(brief(line) for line in lines[-6:])
-
-
-def _tail(log: Path, size: int = 64 * 1024) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - size))
-            return file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
+        waits += [brief(line) for line in arrival[-1:] if WAITING in line]
+    return "\n".join([*filter(None, [last_words(stack, Role.DASK_WORKER)]), *waits])
 
 
 def _detail(error: Exception) -> str:

@@ -13,14 +13,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from conformance.observe import naming
 from conformance.observe.facts import Facts, Observer, Probe
+from conformance.observe.last_words import last_words
 from conformance.observe.prefect_api import PrefectApi, Refused
 from conformance.observe.web import Answer, brief, fetch
-from conformance.stacks.base import Capability, Endpoint, Role, Stack
+from conformance.stacks.base import Capability, Endpoint, Role, Stack, Unavailable
+from conformance.stacks.compose.access import container_ports, published
+from conformance.stacks.compose.service import ports
 
 WORKER_PATIENCE_S = 45.0  # a worker that is deployed shows up some seconds after the server
 RUN_PATIENCE_S = 120.0  # a worker asks every 10 s, and a run imports Prefect first
 MAX_STUCK = 20
+MAX_PORTS = 50
 STUCK_AFTER = timedelta(seconds=60)
 FLOW_FILE = "conformance_probe.py"
 FLOW = """
@@ -82,8 +87,11 @@ class PrefectFacts(Facts):
     host: str  # of the endpoint, and its port, as the kit reaches them
     port: int
     remapped: bool = False  # people reach it by the port that its author publishes, which need not be this one
+    published: tuple[int, ...] | None = None  # the author's host ports that lead to it; None: they are not seen
+    published_by_others: tuple[int, ...] = ()  # those that lead to other services: one of them may pass on to it
     health: Answer
     ready: Answer
+    complaints: str = ""  # where it is not healthy: how its containers are, and their last words
     version: str = ""
     version_answer: Answer
     ui: Ui
@@ -111,6 +119,9 @@ def collect(stack: Stack, probe: Probe) -> PrefectFacts:
         "stuck": _stuck(api),
         "pools": _pools(api, patience=WORKER_PATIENCE_S if stack.roles().get(Role.PREFECT_WORKER) else 0.0),
     }
+    facts |= _published(stack, endpoint.service)
+    if not (facts["health"].ok and facts["version"]):
+        facts["complaints"] = last_words(stack, Role.PREFECT_SERVER)
     pool = _suitable(facts["pools"])
     if pool:
         probe.progress(f"a flow run on work pool {pool.name}")
@@ -119,6 +130,23 @@ def collect(stack: Stack, probe: Probe) -> PrefectFacts:
 
 
 OBSERVER = Observer("prefect", PrefectFacts, collect)
+
+
+def _published(stack: Stack, service: str) -> dict[str, Any]:
+    """The host ports of the author's model that lead to Prefect, and to others."""
+    try:
+        model = stack.compose()
+    except Unavailable:
+        return {}
+    target = container_ports(Role.PREFECT_SERVER, naming.service(model, service), stack.source())["main"]
+    own = {one.port for one in published(model, service, target) if one.port}
+    every = {
+        int(port.published)
+        for other in model.resolved.get("services") or {}
+        for port in ports(naming.service(model, other))
+        if port.published.isdecimal()
+    }
+    return {"published": tuple(sorted(own)), "published_by_others": tuple(sorted(every - own))[:MAX_PORTS]}
 
 
 def _ui(endpoint: Endpoint) -> Ui:

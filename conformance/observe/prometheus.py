@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance.observe.dask import answers, connect, submit
+from conformance.observe import mounts, naming
+from conformance.observe.dask import work
 from conformance.observe.facts import Attempt, Facts, Observer, Probe
+from conformance.observe.last_words import last_words
 from conformance.observe.web import Answer, brief, fetch
-from conformance.stacks.base import Endpoint, Role, Stack, Unavailable
+from conformance.stacks.base import Capability, Endpoint, Role, Stack, Unavailable
 
 PATIENCE_S = 75.0  # the default scrape interval is one minute
 MAX_TARGETS = 20  # in facts
@@ -73,10 +75,12 @@ class PrometheusFacts(Facts):
     """``mounted`` is the configuration file that the deployment gives to Prometheus, where the kit can see it."""
 
     ready: Answer
+    complaints: str = ""  # where it is not ready: how its containers are, and their last words
     version: str = ""
     loaded: tuple[Job, ...] | None = None  # None: it does not tell
     mounted: tuple[Job, ...] | None = None  # None: the kit cannot see the file, or it does not parse
     mounted_file: str = ""  # its name, or why it cannot be had
+    mounted_nothing: str = ""  # the path of the configuration in the container, where nothing is mounted there
     target_count: int = 0
     targets: tuple[Target, ...] = ()  # those that are not up first
     watched: tuple[Watched, ...] = ()
@@ -88,17 +92,15 @@ def collect(stack: Stack, probe: Probe) -> PrometheusFacts:
     endpoint = stack.endpoint(Role.PROMETHEUS)
     ready = fetch(f"{endpoint.url}/-/ready").answer
     if not ready.ok:
-        return PrometheusFacts(ready=ready)
+        return PrometheusFacts(ready=ready, complaints=last_words(stack, Role.PROMETHEUS))
     loaded = _jobs(str(_api(endpoint, "status/config").get("yaml", "")))
     places = {role: _places(stack, role, services) for role, services in stack.roles().items()}  # waits for each
     targets = _scraped_targets(endpoint) if loaded else ()
-    mounted, mounted_file = _mounted(stack, endpoint)
     return PrometheusFacts(
         ready=ready,
         version=brief(_api(endpoint, "status/buildinfo").get("version", ""), 40),
         loaded=loaded,
-        mounted=mounted,
-        mounted_file=mounted_file,
+        **_mounted(stack, endpoint),
         target_count=len(targets),
         targets=tuple(sorted(targets, key=lambda target: target.health == "up")[:MAX_TARGETS]),
         watched=tuple(_watched(stack, endpoint, places, targets)),
@@ -155,17 +157,45 @@ def _job(job: dict[str, Any]) -> Job:
     )
 
 
-def _mounted(stack: Stack, prometheus: Endpoint) -> tuple[tuple[Job, ...] | None, str]:
-    """The jobs of the file that Prometheus was started with: a path of this machine only if it runs on this machine."""
-    if stack.kind != "embedded":
-        return None, "the file that the service mounts is not visible to this stack"
-    file = Path(str(_api(prometheus, "status/flags").get("config.file", "")))
+def _mounted(stack: Stack, prometheus: Endpoint) -> dict[str, Any]:
+    """The jobs of the file that Prometheus was started with, as the repository or this machine holds it."""
+    path = str(_api(prometheus, "status/flags").get("config.file", ""))
+    if stack.kind == "embedded":
+        return _parsed(_content(Path(path)), Path(path).name)
+    if Capability.COMPOSE not in stack.capabilities or not path:
+        return {"mounted_file": "the file that the service mounts is not visible to this stack"}
+    model = stack.compose()
+    path = str(PurePosixPath(_working_folder(stack, prometheus.service), path))
+    text = mounts.content(model, stack.source(), prometheus.service, path)
+    if text is not None:
+        return _parsed(text, path)
+    if any(PurePosixPath(path).is_relative_to(mount.target) for mount in mounts.mounts(model, prometheus.service)):
+        return {"mounted_file": brief(f"{path} does not come from the repository")}
+    if naming.service(model, prometheus.service).get("build") is not None:
+        return {"mounted_file": brief(f"{path} comes with an image of the repository's own")}
+    return {"mounted_file": brief(f"nothing is mounted at {path}"), "mounted_nothing": brief(path)}
+
+
+def _working_folder(stack: Stack, service: str) -> str:
+    with suppress(Unavailable):
+        containers = [one for one in stack.containers() if one.service == service]
+        return (
+            str((stack.inspect(containers[0].id).get("Config") or {}).get("WorkingDir") or "/") if containers else "/"
+        )
+    return "/"
+
+
+def _content(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
-            text = opened.read(MAX_FILE).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return None, brief(f"{file.name}: {type(error).__name__}")
-    return _jobs(text), file.name
+            return opened.read(MAX_FILE)
+    except OSError:
+        return b""
+
+
+def _parsed(text: bytes, name: str) -> dict[str, Any]:
+    jobs = _jobs(text.decode("utf-8", errors="replace"))
+    return {"mounted": jobs, "mounted_file": brief(name if jobs is not None else f"{name} holds no configuration")}
 
 
 def _watched(
@@ -174,14 +204,29 @@ def _watched(
     for role, services in stack.roles().items():
         if role is Role.OTHER:
             continue
+        hosts = _hosts(stack, services)
         urls = tuple(
             target.url
             for target in targets
-            if (url := urlsplit(target.url)) and (url.hostname in services or (url.hostname, url.port) in places[role])
+            if (url := urlsplit(target.url)) and (url.hostname in hosts or (url.hostname, url.port) in places[role])
         )
         series = role in SIGNATURES and bool(_query(prometheus, f'group({{__name__=~"{SIGNATURES[role]}"}})'))
         if urls or series:
             yield Watched(role=role, targets=urls[:MAX_TARGETS], series=series)
+
+
+def _hosts(stack: Stack, services: tuple[str, ...]) -> set[str]:
+    """The names of services inside the deployment and, as discovery by DNS has them, their containers' addresses."""
+    hosts = {name.lower() for name in services}
+    with suppress(Unavailable):
+        model = stack.compose()
+        hosts.update(name.lower() for service in services for name in naming.names(model, service))
+    with suppress(Unavailable):
+        for container in stack.containers():
+            if container.service in services:
+                networks = (stack.inspect(container.id).get("NetworkSettings") or {}).get("Networks") or {}
+                hosts.update(network["IPAddress"] for network in networks.values() if network.get("IPAddress"))
+    return hosts
 
 
 def _places(stack: Stack, role: Role, services: tuple[str, ...]) -> set[tuple[str, int | None]]:
@@ -206,10 +251,11 @@ def _counter(stack: Stack, prometheus: Endpoint, probe: Probe) -> Counter:
     before = sum(_query(prometheus, COUNTER)) if _query(prometheus, 'group({__name__=~"dask_scheduler_.+"})') else None
     probe.progress("do the task counters move?")
     try:
-        with connect(stack.endpoint(Role.DASK_SCHEDULER)) as client:
-            answers([submit(client, str(number), name=WORK) for number in range(TASKS)], within=30.0)
-    except Exception as error:
-        return Counter(work=Attempt(ok=False, detail=brief(error)), tasks=TASKS, before=before)
+        done = work(stack, WORK, TASKS)
+    except Unavailable as reason:
+        done = Attempt(ok=False, detail=brief(reason))
+    if not done.ok:
+        return Counter(work=done, tasks=TASKS, before=before)
     started = time.monotonic()
     after = None
     while time.monotonic() - started < PATIENCE_S:
@@ -219,4 +265,4 @@ def _counter(stack: Stack, prometheus: Endpoint, probe: Probe) -> Counter:
             break
         time.sleep(0.5)
     waited = round(time.monotonic() - started, 1)
-    return Counter(work=Attempt(ok=True), tasks=TASKS, before=before, after=after, waited_s=waited)
+    return Counter(work=done, tasks=TASKS, before=before, after=after, waited_s=waited)
