@@ -71,6 +71,23 @@ def tree(model: ComposeModel, root: Path, service: str, folder: str) -> dict[str
     return dict(sorted(found.items()))
 
 
+def mount_of(model: ComposeModel, service: str, path: str) -> Mount | None:
+    """The mount that decides what is at ``path`` in a container of ``service``; None: its image does."""
+    return _covering(mounts(model, service), _normal(path))
+
+
+def origin(model: ComposeModel, root: Path, service: str, path: str) -> str:
+    """Where the file at ``path`` in a container of ``service`` is kept, for people to read."""
+    path = _normal(path)
+    mount = _covering(mounts(model, service), path)
+    if mount is None:
+        return path
+    if mount.inline is not None:
+        return f"configs.{mount.source}"
+    source = _inside(root, mount)
+    return (source / path[len(mount.target) :].strip("/")).relative_to(root.resolve()).as_posix() if source else path
+
+
 def in_repository(root: Path, mount: Mount) -> str | None:
     """The bind mount's source relative to the repository, ``.`` for all of it.
 
@@ -96,7 +113,7 @@ def _mounts(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Mo
             inline = definition.get("content")
             yield Mount(
                 kind,
-                str(definition.get("file") or name),
+                name if isinstance(inline, str) else str(definition.get("file") or name),
                 _normal(posixpath.join(folder, str(_mapping(use).get("target") or name))),
                 True,
                 inline.encode() if isinstance(inline, str) else None,

@@ -1,0 +1,256 @@
+"""The Compose model of a repository, as it is authored and as it resolves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from conformance.observe import mounts, naming
+from conformance.observe.compose_addresses import addresses, namings
+from conformance.observe.compose_facts import (
+    ComposeFacts,
+    Found,
+    HealthCheck,
+    Mount,
+    Network,
+    Port,
+    Service,
+)
+from conformance.observe.compose_provisioning import provisioning
+from conformance.observe.compose_ties import is_host_exporter, machine, ties
+from conformance.observe.compose_variables import inline_secrets, literals, variables, without_passwords
+from conformance.observe.facts import Observer, Probe
+from conformance.observe.web import brief
+from conformance.stacks.base import ComposeModel, Plane, Role, Stack
+from conformance.stacks.compose import service as reading
+from conformance.stacks.compose.interpolation import expressions
+from conformance.stacks.compose.programs import processes
+from conformance.stacks.discovery import plane_of
+from conformance.text import clean
+
+MAX_SERVICES = 60
+MAX_LISTED = 50
+
+_CONFIGURATION_PLACE = re.compile(r"^/etc(/|$)|/\.config/|^/docker-entrypoint-\w+\.d(/|$)|provisioning")
+_CONFIGURATION_FILE = re.compile(r"\.(ya?ml|ini|conf|cfg|toml|properties|json)$", re.IGNORECASE)
+_DASHBOARDS = re.compile(r"dashboards?(/|$)")
+_WAITS = re.compile(r"wait[-_]?for|dockerize|\buntil\b|\bwhile +!|pg_isready|\bnc +-\w*z")
+_JOB_NAME = re.compile(
+    r"(?<![a-z])(init(ializer)?|setup|bootstrap|migrat(e|ions?)|seed|create|jobs?|buckets?)(?![a-z])", re.I
+)
+_JOB_PROGRAM = re.compile(
+    r"mc|rc|aws|awslocal|s3cmd|rclone|psql|createdb|alembic|curl|wget|echo|ch(own|mod)|mkdir|cp|true"
+)
+
+
+def collect(stack: Stack, probe: Probe) -> ComposeFacts:
+    probe.progress("reading the Compose model")
+    model = stack.compose()
+    root = stack.source()
+    names = list(_services(model.resolved))
+    return ComposeFacts(
+        file=model.file,
+        problem=clean(model.problem),
+        env_file=model.env_file,
+        env_generated=model.env_generated[:MAX_LISTED],
+        env_example=model.env_example,
+        documented=model.env_documented[: 4 * MAX_LISTED],
+        variables=variables(model.authored),
+        secrets=inline_secrets(model.authored),
+        platform=machine(),
+        services={name: _service(model, root, name) for name in names[:MAX_SERVICES]},
+        left_out=max(0, len(names) - MAX_SERVICES),
+        provisioning=tuple(provisioning(model, root, name) for name in model.services_of(Role.GRAFANA)),
+    )
+
+
+OBSERVER = Observer("compose", ComposeFacts, collect)
+
+
+def _services(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    services = document.get("services")
+    return services if isinstance(services, Mapping) else {}
+
+
+def _service(model: ComposeModel, root: Path, name: str) -> Service:
+    resolved = naming.service(model, name)
+    authored = _mapping(_services(model.authored).get(name))
+    written = _mapping(_services(model.raw).get(name))
+    found = [finding for finding in model.findings if finding.service == name and finding.role is not Role.OTHER]
+    roles: dict[str, list[Role]] = {}
+    for finding in model.findings:
+        roles.setdefault(finding.service, []).append(finding.role)
+    mounted = mounts.mounts(model, name)
+    configuration = [mount for mount in mounted if _is_configuration(mount, root, roles.get(name, []))]
+    return Service(
+        roles=tuple(Found(role=one.role, certainty=one.certainty, reason=one.reason) for one in found),
+        plane=_plane(resolved, roles.get(name, [])),
+        profiles=tuple(map(str, _list(resolved.get("profiles"))))[:MAX_LISTED],
+        image=brief(resolved.get("image") or ""),
+        image_default=brief(_image_default(authored, resolved)),
+        built=resolved.get("build") is not None,
+        job=_job(model, name, resolved, has_role=bool(found)),
+        restart=str(resolved.get("restart") or ""),
+        container_name=brief(authored.get("container_name") or ""),
+        replicas=_replicas(resolved),
+        user=brief(resolved.get("user") or "", 100),
+        memory=_memory(resolved),
+        worker_name=_worker_name(resolved) if Role.DASK_WORKER in roles.get(name, []) else "",
+        environment=tuple(reading.environment(resolved))[: 4 * MAX_LISTED],
+        ports=tuple(_ports(authored, resolved))[:MAX_LISTED],
+        network_mode=str(resolved.get("network_mode") or ""),
+        networks=tuple(_networks(model, name))[:MAX_LISTED],
+        mounts=tuple(_mounts(mounted, configuration, root, authored, written))[:MAX_LISTED],
+        depends_on={
+            str(other): str(_mapping(how).get("condition") or "service_started")
+            for other, how in _mapping(resolved.get("depends_on")).items()
+        },
+        waits=bool(_WAITS.search(" ".join(_argv(resolved)))),
+        health=_health(authored),
+        names=namings(model, name)[:MAX_LISTED],
+        addresses=addresses(model, root, name, roles, configuration),
+        ties=ties(written, authored, root.resolve())[:MAX_LISTED],
+        literal_secrets=literals(authored),
+        host_exporter=is_host_exporter(authored),
+    )
+
+
+def _plane(service: Mapping[str, Any], roles: list[Role]) -> str:
+    declared = reading.labels(service).get("pqrs.plane", "").strip().lower()
+    if declared in set(Plane):
+        return declared
+    return next((plane_of(role) for role in roles if role is not Role.OTHER), "")
+
+
+def _image_default(authored: Mapping[str, Any], resolved: Mapping[str, Any]) -> str:
+    written = str(authored.get("image") or "")
+    if all(expression.operator.endswith("-") for expression in expressions(written)):
+        return reading.settled(written)
+    return str(resolved.get("image") or "")
+
+
+def _ports(authored: Mapping[str, Any], resolved: Mapping[str, Any]) -> Iterator[Port]:
+    """As resolved, each with what its author's defaults publish it as."""
+    as_written = list(reading.ports(authored))
+    for port in reading.ports(resolved):
+        same = next((one for one in as_written if one.target == port.target), None)
+        if same:
+            as_written.remove(same)
+        default = reading.settled(same.published) if same else port.published
+        yield Port(
+            target=port.target,
+            published=port.published,
+            default=default,
+            host_ip=port.host_ip,
+            protocol=port.protocol,
+        )
+
+
+def _networks(model: ComposeModel, name: str) -> Iterator[Network]:
+    declared = _mapping(model.resolved.get("networks"))
+    attached = _mapping(naming.service(model, name).get("networks"))
+    for network in sorted(naming.networks(model, name)):
+        how = _mapping(attached.get(network))
+        yield Network(
+            name=network,
+            internal=bool(_mapping(declared.get(network)).get("internal")),
+            address=str(how.get("ipv4_address") or how.get("ipv6_address") or ""),
+        )
+
+
+def _mounts(
+    mounted: tuple[mounts.Mount, ...],
+    configuration: list[mounts.Mount],
+    root: Path,
+    authored: Mapping[str, Any],
+    written: Mapping[str, Any],
+) -> Iterator[Mount]:
+    as_written = (*reading.mounts(authored), *reading.mounts(written))  # the YAML's own words go before Compose's
+    sources = {mount.target.rstrip("/"): mount.source for mount in as_written}
+    for mount in mounted:
+        inside = mounts.in_repository(root, mount)
+        yield Mount(
+            kind=mount.kind,
+            target=brief(mount.target),
+            source=brief(inside or mount.source),
+            written=brief(sources.get(mount.target, "")),
+            read_only=mount.read_only,
+            in_repository=inside is not None,
+            configuration=mount in configuration,
+        )
+
+
+def _is_configuration(mount: mounts.Mount, root: Path, roles: list[Role]) -> bool:
+    """A Compose config, a folder of the repository at a place for configuration, or one configuration file."""
+    if mount.kind == "config":
+        return True
+    if mounts.in_repository(root, mount) is None:
+        return False
+    of_grafana = Role.GRAFANA in roles and _DASHBOARDS.search(mount.target)
+    is_file = _CONFIGURATION_FILE.search(mount.target) and Path(mount.source).is_file()
+    return bool(_CONFIGURATION_PLACE.search(mount.target) or of_grafana or is_file)
+
+
+def _job(model: ComposeModel, name: str, service: Mapping[str, Any], *, has_role: bool) -> str:
+    """Why the service is taken for a job that ends by itself; empty when it is to stay up."""
+    for other, spec in _services(model.resolved).items():
+        how = _mapping(_mapping(spec.get("depends_on")).get(name))
+        if how.get("condition") == "service_completed_successfully":
+            return f"{other} waits until it has completed"
+    restart = str(service.get("restart") or "no")
+    if has_role or reading.ports(service) or not (restart == "no" or restart.startswith("on-failure")):
+        return ""
+    if word := _JOB_NAME.search(name):
+        return f"its name says {word[0]}, and nothing restarts or publishes it"
+    programs = [process[0] for process in processes(_argv(service))]
+    if programs and all(map(_JOB_PROGRAM.fullmatch, programs)):
+        return f"it runs {programs[0]}, and nothing restarts or publishes it"
+    return ""
+
+
+def _argv(service: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*reading.words(service.get("entrypoint")), *reading.words(service.get("command")))
+
+
+def _replicas(service: Mapping[str, Any]) -> int | None:
+    value = _mapping(service.get("deploy")).get("replicas", service.get("scale"))
+    return value if isinstance(value, int) else None
+
+
+def _memory(service: Mapping[str, Any]) -> str:
+    limits = _mapping(_mapping(_mapping(service.get("deploy")).get("resources")).get("limits"))
+    limit = str(service.get("mem_limit") or limits.get("memory") or "")
+    return "" if limit in ("0", "-1") else limit
+
+
+def _worker_name(service: Mapping[str, Any]) -> str:
+    """The fixed name that a Dask worker gives itself: the scheduler refuses a second one of that name."""
+    for process in processes(_argv(service)):
+        for word, following in zip(process, (*process[1:], ""), strict=True):
+            option, separator, value = word.partition("=")
+            value = value if separator else following
+            if option == "--name" and value and "$" not in value:
+                return brief(value, 100)
+    return ""
+
+
+def _health(authored: Mapping[str, Any]) -> HealthCheck:
+    health = _mapping(authored.get("healthcheck"))
+    test = health.get("test")
+    listed = ("CMD-SHELL", test) if isinstance(test, str) else tuple(map(str, _list(test)))
+    disabled = health.get("disable") is True or listed[:1] == ("NONE",)
+    return HealthCheck(
+        declared=bool(listed) and not disabled,
+        disabled=disabled,
+        test=tuple(brief(without_passwords(word)) for word in listed[:MAX_LISTED]),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
