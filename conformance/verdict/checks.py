@@ -14,15 +14,21 @@ PARAMETERS = "params"
 
 @dataclass(frozen=True)
 class Check:
-    """One judgment. Its arguments are subjects (it gets their facts) and perhaps ``params`` (it gets the profile's)."""
+    """One judgment. Its arguments are subjects (it gets their facts) and perhaps ``params`` (it gets the profile's).
+
+    A subject of which it can do without, annotated ``Facts | None``, is None where it could not be observed.
+    """
 
     guarantee: str
     function: Callable[..., None]
     arguments: tuple[str, ...]
+    optional: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, function: Callable[..., None]) -> Check:
-        return cls(function.guarantee_id, function, tuple(inspect.signature(function).parameters))  # type: ignore[attr-defined]
+        parameters = inspect.signature(function).parameters
+        optional = {name for name, one in parameters.items() if str(one.annotation).endswith("| None")}
+        return cls(function.guarantee_id, function, tuple(parameters), frozenset(optional))  # type: ignore[attr-defined]
 
     @property
     def subjects(self) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ class Judge:
         roots = self._broken_roots(guarantee)
         if roots:
             return self._settle(id_, Status.BLOCKED, blocked_by=roots)
-        observations = [self._observation(subject) for subject in check.subjects]
+        observations = [self._observation(subject) for subject in check.subjects if subject not in check.optional]
         if any(observation.status is ObservationStatus.ABSENT for observation in observations):
             return self._not_deployed(id_, observations)
         for lacking, status in _WITHOUT_FACTS.items():
@@ -150,12 +150,18 @@ class Judge:
             return self._settle(id_, Status.BLOCKED, reason, blocked_by=deployed.blocked_by)
         return self._settle(id_, Status.UNOBSERVABLE, reason)
 
-    def argument(self, name: str) -> Facts | Parameters:
-        """What a check's argument of that name gets. Facts are built once, from what the evidence holds."""
+    def argument(self, name: str) -> Facts | Parameters | None:
+        """What a check's argument of that name gets: None for a subject that was not observed (where it is optional).
+
+        Facts are built once, from what the evidence holds.
+        """
         if name == PARAMETERS:
             return self._parameters
         if name not in self._facts:
-            self._facts[name] = self._observers[name].facts.model_validate(self._observation(name).facts)
+            observation = self._observation(name)
+            if observation.status is not ObservationStatus.OBSERVED:
+                return None
+            self._facts[name] = self._observers[name].facts.model_validate(observation.facts)
         return self._facts[name]
 
     def conclude(self, id_: str, error: BaseException | None) -> Judgment:

@@ -110,6 +110,21 @@ def test_that_a_stack_cannot_show_it_comes_before_the_kits_errors() -> None:
     assert (judgment.status, judgment.observed) == (Status.UNOBSERVABLE, "stove: no window")
 
 
+def test_a_check_may_do_without_a_subject() -> None:
+    def warm(teapot: TeapotFacts, stove: StoveFacts | None) -> None:
+        holds(stove is not None and stove.degrees > 60, observed=f"stove: {stove}")
+
+    mark: Callable[[Callable[..., None]], Callable[..., None]] = guarantee("E2E-01")
+    checks = {"E2E-01": Check.of(mark(warm))}
+    assert checks["E2E-01"].optional == {"stove"}
+    assert judge(sound(), checks=checks).subjects(["E2E-01"]) == ("teapot", "stove")
+    assert judge(sound(), checks=checks).judge("E2E-01").status is Status.PASS
+    for status in (ObservationStatus.UNOBSERVABLE, ObservationStatus.ABSENT, ObservationStatus.ERROR):
+        judgment = judge(sound(stove=Observation(subject="stove", status=status)), checks=checks).judge("E2E-01")
+        assert (judgment.status, judgment.observed) == (Status.FAIL, "stove: None"), status
+    assert judge(sound(teapot=absent("teapot")), checks=checks).judge("E2E-01").status is Status.ERROR
+
+
 def test_pipeline_guarantees_are_about_whoever_has_a_pipeline() -> None:
     judgment = judge(sound(), own_pipeline=False).judge("E2E-06")
     assert judgment.status is Status.UNOBSERVABLE
