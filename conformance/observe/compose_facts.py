@@ -38,9 +38,7 @@ class Mount(Facts):
 
     kind: str  # bind | volume | tmpfs | config | secret
     target: str
-    source: str = (
-        ""  # a bind's: relative to the repository, absolute where it is outside; else a name; empty: anonymous
-    )
+    source: str = ""  # a bind's: relative to the repository, absolute if outside; else a name; empty: anonymous
     written: str = ""  # the same as its author wrote it
     read_only: bool = False
     in_repository: bool = False  # a bind of the repository's own folder or file
@@ -76,9 +74,7 @@ class Address(Facts):
 class Tie(Facts):
     """What ties the service to one host."""
 
-    kind: (
-        str  # privileged | network_mode | pid | ipc | uts | userns_mode | docker_socket | host_path | device | platform
-    )
+    kind: str  # privileged | network_mode, pid, ipc, uts… | docker_socket | host_path | device | platform
     detail: str  # "/home/ana/data:/data", "linux/arm64"
     read_only: bool = False
 
