@@ -112,7 +112,7 @@ def test_that_a_stack_cannot_show_it_comes_before_the_kits_errors() -> None:
 
 def test_a_check_may_do_without_a_subject() -> None:
     def warm(teapot: TeapotFacts, stove: StoveFacts | None) -> None:
-        holds(stove is not None and stove.degrees > 60, observed=f"stove: {stove}")
+        holds(stove is not None and stove.degrees > 60, observed=f"stove: {stove}", pot="any")
 
     mark: Callable[[Callable[..., None]], Callable[..., None]] = guarantee("E2E-01")
     checks = {"E2E-01": Check.of(mark(warm))}
