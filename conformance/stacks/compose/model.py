@@ -15,7 +15,8 @@ repository. As ``--no-interpolate`` leaves much as it was written, :func:`resolv
 - ``healthcheck.test``: a list; ``tmpfs``, ``dns``, ``env_file`` (of mappings): lists
 - ``command`` and ``entrypoint``: text or list, as written; every ``$`` as written (``$$`` is a plain one)
 
-In ``resolved`` they are lists or None, every ``$`` is plain, and ``env_file`` has become ``environment``.
+In ``resolved`` they are lists or None, every ``$`` is plain, ``env_file`` has become ``environment``, and variables
+without value are not in it.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def resolve(project: Project) -> Resolution:
     try:
         with tempfile.TemporaryDirectory(prefix="conformance-compose-") as folder:
             copy = _Copy(project, Path(folder, "values").resolve())
-            printed = _without_env_files(copy.restored(copy.config()))
+            printed = _for_running(copy.restored(copy.config()))
             resolved = _single_dollars(printed)
             copy = _Copy(project, Path(folder, "author").resolve(), as_written=True)
             authored = copy.restored(_shaped(copy.config("--no-interpolate"), resolved))
@@ -103,8 +104,8 @@ class _Refused(Exception):  # noqa: N818 - Compose's answer
 class _Copy:
     """What Compose gets to see.
 
-    ``as_written`` is for ``--no-interpolate``, with which Compose cuts ``${DATA:-./data}:/data:ro`` into pieces at every
-    colon: expressions get names without one.
+    ``as_written`` is for ``--no-interpolate``, with which Compose cuts ``${DATA:-./data}:/data:ro`` into pieces at
+    every colon: expressions get names without one.
     """
 
     def __init__(self, project: Project, folder: Path, *, as_written: bool = False) -> None:
@@ -119,6 +120,7 @@ class _Copy:
             self._put(path, env.written(of_service.values))
         self._placed(project.directory).mkdir(parents=True, exist_ok=True)
         values = {name: value for name, value in project.env.values.items() if not name.startswith("COMPOSE_")}
+        del values["HOME"]  # Compose's own is a folder of this copy
         values["PWD"] = values["PWD"].replace(str(project.directory), str(self._placed(project.directory)))
         (folder / "env").write_text(env.written(values), encoding="utf-8", newline="")
 
@@ -265,12 +267,22 @@ def _over(base: Any, over: Any) -> Any:
     return over
 
 
-def _without_env_files(document: Mapping[str, Any]) -> dict[str, Any]:
-    services = {
-        name: {key: value for key, value in service.items() if key not in {"env_file", "label_file"}}
-        for name, service in (document.get("services") or {}).items()
-    }
+def _for_running(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what would be read or filled in from elsewhere once more when it runs."""
+    services = {}
+    for name, service in (document.get("services") or {}).items():
+        kept = {key: value for key, value in service.items() if key not in {"env_file", "label_file", "develop"}}
+        if kept.get("environment"):
+            kept["environment"] = _given(kept["environment"])
+        if isinstance(kept.get("build"), Mapping) and kept["build"].get("args"):
+            kept["build"] = {**kept["build"], "args": _given(kept["build"]["args"])}
+        services[name] = kept
     return {**document, "services": services}
+
+
+def _given(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those to which the shell would give a value."""
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 def _single_dollars(tree: Any) -> Any:

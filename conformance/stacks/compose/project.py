@@ -260,13 +260,12 @@ def _read(project: Project, chosen: Path | None) -> Project:
     root = project.root
     bindings = env.read(chosen, _name(root, chosen)) if chosen else ()
     name = _name(root, chosen) if chosen else ""
-    shell = {"PWD": str(project.directory)}  # of the variables that a shell gives, the one that is the same everywhere
-    values = shell | env.values(bindings, name)
+    values = _values(project, bindings, name)
     read = sources.collect(root, project.files, project.directory, values)
     filler = env.Filler(_literals(root, read.documents, values), _may_be_empty(read.documents))
     filled, generated = filler.filled(bindings)
     if generated:
-        values = shell | env.values(filled, name)
+        values = _values(project, filled, name)
         read = sources.collect(root, project.files, project.directory, values)  # a path may hold a variable
     service_env: dict[Path, EnvFile] = {}
     for reference in read.env_files:
@@ -288,8 +287,13 @@ def _read(project: Project, chosen: Path | None) -> Project:
     )
 
 
+def _values(project: Project, bindings: Sequence[env.Binding], name: str) -> dict[str, str]:
+    """What Compose interpolates: besides the file's, those of a shell's variables that mean the same everywhere."""
+    return {"PWD": str(project.directory)} | env.values(bindings, name) | {"HOME": "~"}
+
+
 def _needs_value(expression: Expression) -> bool:
-    return expression.operator in {"", "?", ":?"} and expression.name not in {"COMPOSE_PROJECT_NAME", "HOME", "PATH"}
+    return expression.operator in {"", "?", ":?"} and expression.name not in {"COMPOSE_PROJECT_NAME", "PATH"}
 
 
 def _stand_in(missing: Path, chosen: Path | None) -> Path | None:
