@@ -2,8 +2,8 @@
 
 :func:`vet` reads the files as they are written, with their variables replaced, before anything resolves them;
 :func:`vet_resolved` looks again at what Compose made of them, and there takes known keys only: a Compose newer than
-this list may give a new key a meaning. A Dockerfile may run what it likes in its own build, which is a container, but gets
-neither the host's network nor its secrets.
+this list may give a new key a meaning. A Dockerfile may run what it likes in its own build, which is a container, but
+gets neither the host's network nor its secrets.
 
 Not everything ordinary that is bound to a host is dangerous: hardening (``no-new-privileges``, ``cap_drop``), what the
 engine itself keeps within the container (``net.*`` sysctls), and the time zone's files pass.
@@ -137,14 +137,7 @@ _HARMLESS = _words(
     """
 )
 _TOP = _words("name version services networks volumes configs secrets include")
-_BUILD
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_REFUSED = {
+_BUILD_REFUSED = {
     "privileged": "a build gets no privileges",
     "entitlements": "a build gets no privileges",
     "secrets": "a build gets no secrets",
