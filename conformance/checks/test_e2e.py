@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from conformance.observe.grafana_facts import GrafanaFacts, PanelQuery
+from conformance.observe.grafana_panels import SQL
 from conformance.observe.pipeline_facts import Again, Catalogue, Fresh, PipelineFacts, Quarantine
 from conformance.observe.pqrs_stores import RawFiles
 from conformance.observe.reconcile import Comparison
@@ -17,6 +19,7 @@ TERM_COLUMNS = (
     "due_day", "responded_at", "term_no", "term_days", "paused_days", "sla_state", "business_days_to_response",
 )  # fmt: skip
 TRANSFORMS = ("pqrs_bronze", "pqrs_silver", "pqrs_gold", "pqrs_warehouse")
+RUN_METRICS = "pqrs_"  # how the names of the lakehouse's own metrics begin
 WRITTEN_LAYERS = ("bronze", "silver", "gold", "warehouse")
 TOLD = 3  # tables that a message speaks of
 
@@ -111,6 +114,22 @@ def test_it_ran_where_the_architecture_says(pipeline: PipelineFacts) -> None:
             _trouble(pipeline) if pipeline.trouble else "this stack's Prefect was not given the pipeline to run"
         )
     _none(_elsewhere(fresh))
+
+
+@guarantee("E2E-12")
+def test_a_run_shows_in_the_dashboard(grafana: GrafanaFacts) -> None:
+    if grafana.dashboards is None or not grafana.run_between:
+        cannot_tell(
+            "; ".join(grafana.trouble) or "no run ended well in this deployment's own stores while it was watched"
+        )
+    lookers = [one for one in grafana.queries if one.type in SQL or RUN_METRICS in one.text]
+    shown = [one for one in lookers if _shows_the_run(one)]
+    broken = any(one.last and not one.last.ok for one in lookers)
+    holds(
+        shown,
+        observed=_some(map(_before_and_after, lookers or grafana.queries)),
+        hint="broken" if broken else None if lookers else "nobody_looks",
+    )
 
 
 def _none(faults: Iterable[Fault]) -> None:
@@ -225,6 +244,22 @@ def _elsewhere(fresh: Fresh) -> Iterator[Fault]:
     if absent := [task for task in TRANSFORMS if task not in ran]:
         shares = _some(f"{share.worker} {sum(share.tasks.values())} tasks" for share in fresh.execution.shares)
         yield Fault("dask", f"not run by a Dask worker: {_some(absent)}; workers: {shares}", _some(absent))
+
+
+def _shows_the_run(query: PanelQuery) -> bool:
+    """It brings rows that were not there before, or a database's answer is another one (metrics always move)."""
+    before, after = query.first, query.last
+    if after is None or not after.ok or not after.rows:
+        return False
+    return before is None or not before.rows or (query.type in SQL and before.digest != after.digest)
+
+
+def _before_and_after(query: PanelQuery) -> str:
+    rows = [
+        "not asked" if drawn is None else f"{drawn.rows} rows" if drawn.ok else drawn.detail
+        for drawn in (query.first, query.last)
+    ]
+    return f"{query.dashboard} › {query.panel}: before {rows[0]}, after {rows[1]}"
 
 
 def _of(comparisons: Iterable[Comparison], tables: Sequence[str]) -> list[Comparison]:

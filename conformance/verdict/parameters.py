@@ -33,6 +33,9 @@ class Parameters(BaseModel):
     scrape_roles: tuple[str, ...] = Field(
         default=("dask_scheduler",), description="PRM-03: roles that Prometheus watches"
     )
+    min_dashboards: int = Field(default=1, ge=1, description="GRF-05: dashboards that files provision")
+    panels_return_data: bool = Field(default=False, description="GRF-06: every panel's queries bring data")
+    refuse_factory_login: bool = Field(default=False, description="GRF-08: admin/admin is not let in")
     store_starts_empty: bool = Field(default=False, description="E2E-01: there were no PQRS before the kit's own")
 
     @model_validator(mode="after")
