@@ -79,6 +79,7 @@ TOOLS = APPLICATIONS | _words("""
     mc aws awslocal s3cmd s5cmd rclone restic weed garage minio curl wget nc ncat ping dig nslookup getent openssl
     promtool amtool grafana-cli grafana dask prefect pip pip3 apt-get apk alembic flyway liquibase dbmate sqitch
     echo printf cat ls cd cp mv rm mkdir chown chmod touch tail head sed awk grep envsubst find tee date sleep wait
+    gzip gunzip zip tar
     true false exit set export source . : test [ [[ trap return break continue for case esac done fi } read shift
     cron crond supercronic
 """)

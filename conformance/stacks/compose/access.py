@@ -161,9 +161,9 @@ _IN_DSN = re.compile(r"(?i)\bpass(?:word|wd)?\s*=\s*(?:'[^']+'|[^\s;&'\"]+)")
 _NAME = re.compile(r"(USER|USERNAME|DB|DATABASE|HOST|BUCKET|SCHEMA|NAME|REGION)$")
 # what people take for passwords and is also the name of something everywhere: to hide it would falsify what is observed
 _COMMON = frozenset({
-    *Role, *Plane, "true", "false", "yes", "no", "on", "off", "none", "null", "trust", "md5", "scram-sha-256", "disabled",
-    "root", "user", "admin", "guest", "public", "test", "any", "default", "localhost", "data", "lake", "raw", "meta",
-    "bronze", "silver", "gold", "pqrs", "rustfs", "minio", "dask", "prefect",
+    *Role, *Plane, "true", "false", "yes", "no", "on", "off", "none", "null", "trust", "md5", "scram-sha-256",
+    "disabled", "root", "user", "admin", "guest", "public", "test", "any", "default", "localhost", "data", "lake",
+    "raw", "meta", "bronze", "silver", "gold", "pqrs", "rustfs", "minio", "dask", "prefect",
 })  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def _processes(argv: Sequence[str], depth: int) -> Iterator[Process]:
     program, rest = PurePosixPath(argv[0]).name, argv[1:]
     if program in _SHELLS and (script := _script(rest)):
         for command in _commands(script[0]):
-            passed_on = command[0].replace("$$", "$") in _ARGUMENTS
+            passed_on = any(word.replace("$$", "$") in _ARGUMENTS for word in command)
             yield from _processes(script[2:] if passed_on else command, depth - 1)
     elif program in _SHELLS and rest:
         yield from _processes(_without_options(rest), depth - 1)
@@ -116,8 +116,9 @@ def _commands(script: str) -> Iterator[list[str]]:
     """A shell script's simple commands: split at ``; & | ( )`` and at line ends, comments left out."""
     script = script[:MAX_TEXT].replace("\\\n", " ")
     script = re.sub(r"(?m)(^|(?<=[\s;]))#.*$", "", script)
-    # a line that ends in an operator goes on; every other line end ends a command
-    script = re.sub(r"\s*\n\s*", "\n", script).replace("\n", " ; ")
+    for _ in range(_MAX_DEPTH):  # what a substitution runs is no main process
+        script = re.sub(r"\$?\$\([^()]*\)", "_", script)
+    script = script.replace("\n", " ; ")
     lexer = shlex.shlex(script, posix=True, punctuation_chars=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:
