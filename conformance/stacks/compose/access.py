@@ -156,7 +156,7 @@ _SECRET = re.compile(
 )
 _NO_SECRET = re.compile(r"(_|^)(FILE|PATH|DIR|TTL|EXPIR\w*|ENABLED?|LENGTH|URL|URI|ENDPOINT|NAME|ALGORITHM|METHOD)$")
 _OPTION = re.compile(r"--?([\w.]+-)*(password|passwd|secret|secret-key|access-key|token|requirepass)")
-_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:([^\s@/]+)@")
+_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[^\s/:@]*:([^\s@/]+)@")
 _IN_DSN = re.compile(r"(?i)\bpass(?:word|wd)?\s*=\s*(?:'[^']+'|[^\s;&'\"]+)")
 _NAME = re.compile(r"(USER|USERNAME|DB|DATABASE|HOST|BUCKET|SCHEMA|NAME|REGION)$")
 # what people take for passwords and is also the name of something everywhere: to hide it would falsify what is observed
