@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from conformance.checks.provisioning import faults
+from conformance.observe.compose_facts import ComposeFacts
 from conformance.observe.grafana_facts import Datasource, Entry, GrafanaFacts, PanelQuery
 from conformance.observe.grafana_panels import asks_for_alerts
 from conformance.verdict.parameters import Parameters
@@ -131,6 +133,26 @@ def test_strangers_are_not_administrators(grafana: GrafanaFacts, params: Paramet
         if grafana.factory_login is None:
             cannot_tell("Grafana did not answer to admin/admin")
         holds(not grafana.factory_login, observed="admin/admin is let in", hint="factory")
+
+
+@guarantee("GRF-09")
+def test_provisioning_files_are_right_before_anything_runs(compose: ComposeFacts) -> None:
+    if not compose.provisioning:
+        cannot_tell("the Compose file has no Grafana")
+    for files in compose.provisioning:
+        found = list(faults(files))
+        holds(
+            not found,
+            observed="; ".join(fault for _, fault in found),
+            hint=found[0][0] if found else None,
+            folder=files.folder,
+        )
+        if not (files.datasources or files.providers):
+            if files.built:
+                cannot_tell(
+                    f"nothing is mounted at {files.folder}; what the image of {files.service} brings is not seen"
+                )
+            holds(False, observed=f"{files.service}: nothing at {files.folder}", hint="no_files", folder=files.folder)
 
 
 def _of_prometheus(these: Iterable[T]) -> list[T]:

@@ -33,9 +33,6 @@ from conformance.text import clean
 MAX_SERVICES = 60
 MAX_LISTED = 50
 
-_CONFIGURATION_PLACE = re.compile(r"^/etc(/|$)|/\.config/|^/docker-entrypoint-\w+\.d(/|$)|provisioning")
-_CONFIGURATION_FILE = re.compile(r"\.(ya?ml|ini|conf|cfg|toml|properties|json)$", re.IGNORECASE)
-_DASHBOARDS = re.compile(r"dashboards?(/|$)")
 _WAITS = re.compile(r"wait[-_]?for|dockerize|\buntil\b|\bwhile +!|pg_isready|\bnc +-\w*z")
 _JOB_NAME = re.compile(
     r"(?<![a-z])(init(ializer)?|setup|bootstrap|migrat(e|ions?)|seed|create|jobs?|buckets?)(?![a-z])", re.I
@@ -82,8 +79,7 @@ def _service(model: ComposeModel, root: Path, name: str) -> Service:
     roles: dict[str, list[Role]] = {}
     for finding in model.findings:
         roles.setdefault(finding.service, []).append(finding.role)
-    mounted = mounts.mounts(model, name)
-    configuration = [mount for mount in mounted if _is_configuration(mount, root, roles.get(name, []))]
+    configuration = mounts.configuration(model, root, name)
     return Service(
         roles=tuple(Found(role=one.role, certainty=one.certainty, reason=one.reason) for one in found),
         plane=_plane(resolved, roles.get(name, [])),
@@ -102,7 +98,7 @@ def _service(model: ComposeModel, root: Path, name: str) -> Service:
         ports=tuple(_ports(authored, resolved))[:MAX_LISTED],
         network_mode=str(resolved.get("network_mode") or ""),
         networks=tuple(_networks(model, name))[:MAX_LISTED],
-        mounts=tuple(_mounts(mounted, configuration, root, authored, written))[:MAX_LISTED],
+        mounts=tuple(_mounts(model, root, name, configuration))[:MAX_LISTED],
         depends_on={
             str(other): str(_mapping(how).get("condition") or "service_started")
             for other, how in _mapping(resolved.get("depends_on")).items()
@@ -143,6 +139,7 @@ def _ports(authored: Mapping[str, Any], resolved: Mapping[str, Any]) -> Iterator
             target=port.target,
             published=port.published,
             default=default,
+            variables=tuple(expression.name for expression in expressions(same.published)) if same else (),
             host_ip=port.host_ip,
             protocol=port.protocol,
         )
@@ -160,16 +157,11 @@ def _networks(model: ComposeModel, name: str) -> Iterator[Network]:
         )
 
 
-def _mounts(
-    mounted: tuple[mounts.Mount, ...],
-    configuration: list[mounts.Mount],
-    root: Path,
-    authored: Mapping[str, Any],
-    written: Mapping[str, Any],
-) -> Iterator[Mount]:
+def _mounts(model: ComposeModel, root: Path, name: str, configuration: tuple[mounts.Mount, ...]) -> Iterator[Mount]:
+    authored, written = (_mapping(_services(document).get(name)) for document in (model.authored, model.raw))
     as_written = (*reading.mounts(authored), *reading.mounts(written))  # the YAML's own words go before Compose's
     sources = {mount.target.rstrip("/"): mount.source for mount in as_written}
-    for mount in mounted:
+    for mount in mounts.mounts(model, name):
         inside = mounts.in_repository(root, mount)
         yield Mount(
             kind=mount.kind,
@@ -180,17 +172,6 @@ def _mounts(
             in_repository=inside is not None,
             configuration=mount in configuration,
         )
-
-
-def _is_configuration(mount: mounts.Mount, root: Path, roles: list[Role]) -> bool:
-    """A Compose config, a folder of the repository at a place for configuration, or one configuration file."""
-    if mount.kind == "config":
-        return True
-    if mounts.in_repository(root, mount) is None:
-        return False
-    of_grafana = Role.GRAFANA in roles and _DASHBOARDS.search(mount.target)
-    is_file = _CONFIGURATION_FILE.search(mount.target) and Path(mount.source).is_file()
-    return bool(_CONFIGURATION_PLACE.search(mount.target) or of_grafana or is_file)
 
 
 def _job(model: ComposeModel, name: str, service: Mapping[str, Any], *, has_role: bool) -> str:

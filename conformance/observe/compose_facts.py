@@ -21,6 +21,7 @@ class Port(Facts):
     target: int  # of the container
     published: str = ""  # of the host, with the values of the env file; empty: any free one
     default: str = ""  # the same when no variable is set
+    variables: tuple[str, ...] = ()  # that choose it
     host_ip: str = ""  # empty: every address of the host
     protocol: str = "tcp"
 
@@ -145,6 +146,14 @@ class Provider(Facts):
     seen: str = ""  # what is at the path: repository | volume (of which the kit sees nothing) | "" (nothing is mounted)
 
 
+class Stray(Facts):
+    """A file that looks like provisioning, mounted where Grafana does not read it."""
+
+    file: str
+    kind: str  # datasources | providers
+    path: str  # in the container
+
+
 class Provisioning(Facts):
     """What the repository mounts into a Grafana service for it to read at its start."""
 
@@ -155,7 +164,7 @@ class Provisioning(Facts):
     providers: tuple[Provider, ...] = ()
     dashboards: tuple[Dashboard, ...] = ()
     problems: tuple[str, ...] = ()  # files that do not parse: "FILE: why"
-    strays: tuple[str, ...] = ()  # provisioning files mounted where Grafana does not read them
+    strays: tuple[Stray, ...] = ()
 
 
 class ComposeFacts(Facts):

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import yaml
 
 from conformance.observe import naming
-from conformance.observe.compose_facts import Dashboard, Datasource, Provider, Provisioning
+from conformance.observe.compose_facts import Dashboard, Datasource, Provider, Provisioning, Stray
 from conformance.observe.mounts import in_repository, mount_of, mounts, origin, tree
 from conformance.observe.web import brief
 from conformance.stacks.base import ComposeModel
@@ -58,7 +58,7 @@ class _Reading:
             providers=tuple(providers[:MAX_LISTED]),
             dashboards=tuple(dashboards[:MAX_DASHBOARDS]),
             problems=tuple(self._problems[:MAX_LISTED]),
-            strays=tuple(sorted(self._strays())[:MAX_LISTED]),
+            strays=tuple(self._strays())[:MAX_LISTED],
         )
 
     def _folder_of_provisioning(self) -> str:
@@ -131,7 +131,7 @@ class _Reading:
             return "repository"
         return "volume" if mount else ""
 
-    def _strays(self) -> Iterator[str]:
+    def _strays(self) -> Iterator[Stray]:
         """Files that look like provisioning and lie where Grafana does not look for it."""
         read = {f"{self._folder}/datasources", f"{self._folder}/dashboards"}
         seen = set()
@@ -142,8 +142,8 @@ class _Reading:
                 if path in seen or path.rpartition("/")[0] in read or not _YAML.search(name):
                     continue
                 seen.add(path)
-                if _LIKE_PROVISIONING.search(data):
-                    yield f"{self._origin(path)} at {path}"
+                if looks := _LIKE_PROVISIONING.search(data):
+                    yield Stray(file=self._origin(path), kind=looks[1].decode(), path=brief(path))
 
     def _origin(self, path: str) -> str:
         return brief(origin(self._model, self._root, self._service, path), 200)

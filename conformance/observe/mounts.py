@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.stacks.base import ComposeModel
+from conformance.stacks.base import ComposeModel, Role
 
 MAX_FILE = 4 * 2**20
 MAX_FILES = 500
 MAX_TOTAL = 32 * 2**20
 MAX_ENTRIES = 20_000  # of a folder that is searched
 FROM_FILES = ("bind", "config", "secret")
+
+_CONFIGURATION_PLACE = re.compile(r"^/etc(/|$)|/\.config/|^/docker-entrypoint-\w+\.d(/|$)|provisioning")
+_CONFIGURATION_FILE = re.compile(r"\.(ya?ml|ini|conf|cfg|toml|properties|json)$", re.IGNORECASE)
+_DASHBOARDS = re.compile(r"dashboards?(/|$)")
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,15 @@ def tree(model: ComposeModel, root: Path, service: str, folder: str) -> dict[str
     return dict(sorted(found.items()))
 
 
+def configuration(model: ComposeModel, root: Path, service: str) -> tuple[Mount, ...]:
+    """The mounts that configure a server, as opposed to code that runs and data that are kept.
+
+    Compose ``configs``; folders of the repository at a place for configuration; single configuration files of it.
+    """
+    of_grafana = service in model.services_of(Role.GRAFANA)
+    return tuple(mount for mount in mounts(model, service) if _configures(mount, root, of_grafana))
+
+
 def mount_of(model: ComposeModel, service: str, path: str) -> Mount | None:
     """The mount that decides what is at ``path`` in a container of ``service``; None: its image does."""
     return _covering(mounts(model, service), _normal(path))
@@ -95,6 +109,16 @@ def in_repository(root: Path, mount: Mount) -> str | None:
     """
     source = _inside(root, mount) if mount.kind == "bind" else None
     return source.relative_to(root.resolve()).as_posix() if source else None
+
+
+def _configures(mount: Mount, root: Path, of_grafana: bool) -> bool:
+    if mount.kind == "config":
+        return True
+    if in_repository(root, mount) is None:
+        return False
+    is_file = _CONFIGURATION_FILE.search(mount.target) and Path(mount.source).is_file()
+    is_place = _CONFIGURATION_PLACE.search(mount.target) or (of_grafana and _DASHBOARDS.search(mount.target))
+    return bool(is_file or is_place)
 
 
 def _mounts(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Mount]:

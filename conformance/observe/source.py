@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from conformance.observe import mounts
 from conformance.observe.facts import Facts, Observer, Probe
-from conformance.stacks.base import Stack
+from conformance.stacks.base import Stack, Unavailable
 
 MAX_FILES = 20_000
 MAX_LISTED = 20
@@ -22,6 +23,7 @@ _KEY_NAME = re.compile(r"(^id_(rsa|dsa|ecdsa|ed25519)$)|\.(p12|pfx|jks)$", re.IG
 _KEY_TEXT = re.compile(rb"^-----BEGIN ([A-Z ]+ )?PRIVATE KEY-----", re.MULTILINE)
 _SAMPLE = re.compile(r"(example|sample|template|dist|ejemplo|plantilla)", re.IGNORECASE)
 _ADR = re.compile(r"(^|[-_ ])adr([-_ ]|\d)", re.IGNORECASE)
+_SOURCE = re.compile(r"\.(py|ipynb|js)$", re.IGNORECASE)
 _ADR_FOLDERS = {"adr", "adrs", "decisions", "decisiones"}
 _CODE = re.compile(r"^(```|~~~).*?^\1|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\2(?!`)", re.MULTILINE | re.DOTALL)
 # no bracket in a link's text but an image's: else each of "[[[[…" would be followed to the end of its line
@@ -39,6 +41,9 @@ class SourceFacts(Facts):
     dump_files: tuple[str, ...]  # over 5 MB
     adrs: tuple[str, ...]
     broken_links: tuple[str, ...]  # "document -> target", relative links of Markdown documents
+    folders: tuple[str, ...] = ()  # at the top
+    env_examples: tuple[str, ...] = ()  # samples of a .env
+    misplaced: tuple[str, ...] = ()  # application source in a folder that the Compose file mounts as configuration
 
 
 def collect(stack: Stack, probe: Probe) -> SourceFacts:
@@ -62,6 +67,9 @@ def collect(stack: Stack, probe: Probe) -> SourceFacts:
         dump_files=listed(file for file in files if _DUMP.search(file.name) and file.stat().st_size > DUMP_BYTES),
         adrs=listed(file for file in files if _is_adr(file.relative_to(root))),
         broken_links=tuple(sorted(_broken_links(root, known))[:MAX_LISTED]),
+        folders=tuple(sorted({name.split("/")[0] for name in known if "/" in name}))[: 2 * MAX_LISTED],
+        env_examples=listed(file for file in files if ".env" in file.name and _SAMPLE.search(file.name)),
+        misplaced=tuple(sorted(_misplaced(stack, root, known))[:MAX_LISTED]),
     )
 
 
@@ -121,6 +129,24 @@ def _broken_links(root: Path, known: set[str]) -> Iterator[str]:
             resolved = _normal(PurePosixPath(name).parent / path)
             if resolved is not None and resolved not in known and resolved not in folders:
                 yield f"{name} -> {target}"
+
+
+def _misplaced(stack: Stack, root: Path, known: set[str]) -> set[str]:
+    """Application source in folders that the Compose file mounts as configuration; none where it cannot be seen."""
+    try:
+        model = stack.compose()
+    except Unavailable:
+        return set()
+    folders = {
+        mounts.in_repository(root, mount)
+        for service in model.resolved.get("services") or {}
+        for mount in mounts.configuration(model, root, service)
+    }
+    return {
+        name
+        for name in known
+        if _SOURCE.search(name) and any(folder == "." or name.startswith(f"{folder}/") for folder in folders)
+    }
 
 
 def _normal(path: PurePosixPath) -> str | None:

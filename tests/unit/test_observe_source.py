@@ -10,6 +10,7 @@ import pytest
 
 from conformance.checks import test_src as checks
 from conformance.observe import source
+from conformance.stacks.base import Certainty, ComposeModel, Finding, Role, Unavailable
 from conformance.verdict.words import Broken, CannotTell
 
 
@@ -18,18 +19,24 @@ class Repository:
 
     seed = 0
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, model: ComposeModel | None = None) -> None:
         self.root = root
+        self.model = model
 
     def source(self) -> Path:
         return self.root
+
+    def compose(self) -> ComposeModel:
+        if self.model is None:
+            raise Unavailable("no model")
+        return self.model
 
     def progress(self, message: str) -> None:
         pass
 
 
-def look(root: Path) -> source.SourceFacts:
-    repository = Repository(root)
+def look(root: Path, model: ComposeModel | None = None) -> source.SourceFacts:
+    repository = Repository(root, model)
     return source.collect(repository, repository)  # type: ignore[arg-type]
 
 
@@ -167,3 +174,37 @@ def test_a_repository_too_large_to_read_is_not_judged_by_its_first_files(
     for check in (checks.test_no_real_env_key_or_dump_is_committed, checks.test_architecture_decisions_are_recorded):
         with pytest.raises(CannotTell):
             check(facts)
+
+
+def test_folders_and_samples_are_told(tmp_path: Path) -> None:
+    for name in (".env.example", "infra/local/.env.template", "infra/local/.env", "apps/run.py", "README.md"):
+        write(tmp_path, name)
+    facts = look(tmp_path)
+    assert facts.folders == ("apps", "infra")
+    assert facts.env_examples == (".env.example", "infra/local/.env.template")
+    assert facts.misplaced == ()
+
+
+def test_code_among_mounted_configuration_is_misplaced(tmp_path: Path) -> None:
+    for name in (
+        "infra/grafana/provisioning/datasources/make.py", "infra/init/10-load.ipynb", "infra/init/20-schema.sql",
+        "infra/prometheus.yml", "infra/near.py", "apps/flow.py", "volumes/pg/x.py", "dash/view.js",
+    ):  # fmt: skip
+        write(tmp_path, name)
+    targets = {
+        "grafana": {"infra/grafana/provisioning": "/etc/grafana/provisioning", "dash": "/var/lib/grafana/dashboards"},
+        "db": {"infra/init": "/docker-entrypoint-initdb.d", "volumes/pg": "/var/lib/postgresql/data"},
+        "prometheus": {"infra/prometheus.yml": "/etc/prometheus/prometheus.yml"},
+        "worker": {"apps": "/app"},
+    }
+    services = {
+        name: {"volumes": [{"type": "bind", "source": f"{tmp_path}/{at}", "target": to} for at, to in mounted.items()]}
+        for name, mounted in targets.items()
+    }
+    grafana = Finding("grafana", Role.GRAFANA, Certainty.SURE, "image grafana/grafana")
+    facts = look(tmp_path, ComposeModel(resolved={"services": services}, findings=(grafana,)))
+    assert facts.misplaced == (
+        "dash/view.js",
+        "infra/grafana/provisioning/datasources/make.py",
+        "infra/init/10-load.ipynb",
+    )
