@@ -5,6 +5,7 @@
 set -e
 
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'SQL'
+SET client_min_messages = warning;
 \getenv prefect_password PREFECT_DB_PASSWORD
 \getenv grafana_password GRAFANA_DB_PASSWORD
 \getenv monitor_password MONITOR_DB_PASSWORD
