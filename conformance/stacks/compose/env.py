@@ -210,10 +210,15 @@ class Filler:
         if not text:
             if not is_secret(binding.name) or self._may_be_empty(binding.name):
                 return None
-            return self._by_name.setdefault(binding.name, self._make())
+            return self._once(self._by_name, binding.name)
         if not is_placeholder(text) or binding.name.lower().endswith("port") or self._stays(text):
             return None
-        return self._by_text.setdefault(text, self._make())
+        return self._once(self._by_text, text)
+
+    def _once(self, made: dict[str, str], key: str) -> str:
+        if key not in made:
+            made[key] = self._make()
+        return made[key]
 
     def _inside(self) -> re.Pattern[str] | None:
         """Finds known placeholder texts within longer values, such as the password in a URL."""

@@ -39,7 +39,7 @@ _SERVICES = re.compile(rb"^(services|include)[ \t]*:|^\{", re.MULTILINE)
 _LIKE = re.compile(r"(docker-?)?compose[\w.-]*\.ya?ml", re.IGNORECASE)
 _SAMPLE = r"(example|sample|template|tmpl|dist|ejemplo|plantilla)"
 _EXAMPLE = re.compile(
-    rf"\.?env([._-]\w+)*[._-]{_SAMPLE}|{_SAMPLE}(\.env|[._-]env)|\.env[._-]{_SAMPLE}[._-]\w+", re.IGNORECASE
+    rf"([\w-]*\.)?env([._-]\w+)*[._-]{_SAMPLE}|{_SAMPLE}[._-]env|\.env[._-]{_SAMPLE}[._-]\w+", re.IGNORECASE
 )
 _DOCUMENTED = re.compile(r"^[ \t#]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)  # also in comments
 _INFRA = {"infra", "infrastructure", "infraestructura"}

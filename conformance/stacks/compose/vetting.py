@@ -144,7 +144,6 @@ _BUILD_REFUSED = {
     "ssh": "a build gets no keys",
     "cache_to": "it writes outside the build",
     "tags": "it would name an image for everybody on this engine",
-    "provider": "it runs a program on the host",
 }
 _BUILD_HARMLESS = _words(
     """
