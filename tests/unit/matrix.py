@@ -44,6 +44,11 @@ class Case:
     def expect(self) -> dict[str, Any]:
         return tomllib.loads((self.folder / "expect.toml").read_text(encoding="utf-8"))
 
+    @property
+    def baseline(self) -> str:
+        """The folder of ``fixtures/evidence`` whose facts are patched."""
+        return str(self.expect.get("baseline", "reference"))
+
     @cached_property
     def patch(self) -> dict[str, Any]:
         patch: dict[str, Any] = json.loads((self.folder / "facts.json").read_text(encoding="utf-8"))
@@ -64,10 +69,13 @@ class Baseline:
     roles: frozenset[Role]
 
     @classmethod
-    def load(cls, kit: Kit, evidence: Path) -> Baseline:
+    def load(cls, kit: Kit, evidence: Path, elsewhere: Path | None = None) -> Baseline:
+        """From recorded evidence; of subjects that it does not hold, from that of another deployment."""
         observations = {
             file.stem: Observation.model_validate_json(file.read_text(encoding="utf-8"))
-            for file in sorted((evidence / "facts").glob("*.json"))
+            for folder in (elsewhere, evidence)
+            if folder
+            for file in sorted((folder / "facts").glob("*.json"))
         }
         stack = json.loads((evidence / "stack.json").read_text(encoding="utf-8"))
         return cls(
