@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.observe.compose_facts import ComposeFacts, Port
-from conformance.observe.containers import ContainerFacts, ContainersFacts, Home
+from conformance.observe.containers import ContainerFacts, ContainersFacts
+from conformance.observe.containers_homes import Home
 from conformance.verdict.words import cannot_tell, guarantee, holds
 
 HOLD_DATA = ("postgres", "object_store", "dask_scheduler")
@@ -37,7 +38,7 @@ def test_state_lives_in_volumes(containers: ContainersFacts) -> None:
     holds(
         not homeless,
         observed="; ".join(map(_home, homeless)),
-        hint=homeless[0].kind if homeless else None,
+        hint=_why_homeless(containers, homeless[0]) if homeless else None,
         service=homeless[0].service if homeless else "",
         path=homeless[0].path if homeless else "",
     )
@@ -68,11 +69,12 @@ def test_serving_does_not_reach_raw_storage(containers: ContainersFacts) -> None
     holds(
         not leaks,
         observed="; ".join(
-            f"{one.service} -> {one.to}: networks {', '.join(one.shared) or '-'}; reached {', '.join(one.reached) or '-'}"
+            f"{one.service} -> {one.to}: shared networks: {', '.join(one.shared) or '-'}, "
+            f"reached: {', '.join(one.reached) or '-'}"
             for one in leaks
         ),
         hint="other_way" if leaks and not any(one.shared for one in leaks) else None,
-        services=" y ".join((leaks[0].service, leaks[0].to)) if leaks else "",
+        services=[leaks[0].service, leaks[0].to] if leaks else [],
     )
 
 
@@ -121,6 +123,12 @@ def _roles(container: ContainerFacts) -> list[str]:
 def _home(home: Home) -> str:
     where = f"in a mount of kind {home.kind} at {home.mount}" if home.mount else "in no mount"
     return f"{home.service} writes in {home.path} ({home.known_by}), {where}; mounted: {', '.join(home.mounts) or '-'}"
+
+
+def _why_homeless(containers: ContainersFacts, home: Home) -> str:
+    """``beside``: something that lasts is mounted, in another place; else the kind of what holds the data."""
+    mounts = [mount for one in containers.containers if one.service == home.service for mount in one.mounts]
+    return "beside" if any(mount.kind in LASTING and mount.writable for mount in mounts) else home.kind
 
 
 def _untold(containers: ContainersFacts) -> set[str]:

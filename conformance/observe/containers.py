@@ -162,7 +162,8 @@ def _look(stack: Stack, model: ComposeModel, container: Container) -> _Seen:
 
 def _facts(model: ComposeModel, seen: _Seen, now: Container, watch: Watch, words: str) -> ContainerFacts:
     config, service = seen.inspected.get("Config") or {}, naming.service(model, now.service)
-    well = now.state == "running" and now.health != "unhealthy" and not watch.restarts_since(now)
+    stays = now.state == "running" and watch.settled(now) and not watch.restarts_since(now)
+    well = (stays and now.health != "unhealthy") or (now.state == "exited" and now.exit_code == 0)
     return ContainerFacts(
         service=now.service,
         name=brief(now.name, 100),
@@ -178,7 +179,7 @@ def _facts(model: ComposeModel, seen: _Seen, now: Container, watch: Watch, words
         restarts=now.restarts,
         settled=watch.settled(now),
         restarts_since=watch.restarts_since(now),
-        last_words="" if well or (now.state == "exited" and now.exit_code == 0) else words,
+        last_words="" if well else words,
         user=brief(config.get("User", ""), 60),
         user_of_model=service.get("user") is not None,
         uid=main_uid(seen.inside.processes),
