@@ -135,8 +135,8 @@ def provisioned(place: Place) -> Provisioning:
 
 
 def expand(value: object, env: Mapping[str, str]) -> str:
-    """A value with the variables of Grafana's environment in it; one that is not set is empty."""
-    if value is None:
+    """A scalar with the variables of Grafana's environment in it; one that is not set is empty."""
+    if not isinstance(value, str | int | float):  # a list made of a few aliases may be endless as a text
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return "$".join(
