@@ -110,8 +110,8 @@ def test_a_file_is_bounded_and_may_have_a_mark(tmp_path: Path) -> None:
 
 PLACEHOLDERS = """
     change-me|changeme|CHANGE_ME|change-this-password|changeit|change_me_123|replace-with-a-password|REPLACE_ME|replaceme
-    your-password|your_secret_key|yourpassword|YOUR_KEY_HERE|put-your-key-here|set-me|insert_key|<password>|<tu clave>|xxx
-    XXXXXXXX|***|...|TODO|todo: choose one|cambiar|cambiame|cámbiame|cambia-esto|cambiar_por_una_clave|CAMBIAME_123
+    your-password|your_secret_key|yourpassword|YOUR_KEY_HERE|put-your-key-here|set-me|insert_key|<password>|<tu clave>
+    xxx|XXXXXXXX|***|...|TODO|todo: choose one|cambiar|cambiame|cámbiame|cambia-esto|cambiar_por_una_clave|CAMBIAME_123
     por-definir|reemplazar|reemplaza-esto|REEMPLAZAR_POR_CLAVE|tu-clave|tu_password|su-contraseña|pon-tu-clave-aqui
     ponga-aqui|escriba-su-clave|pendiente
 """

@@ -314,9 +314,10 @@ class _Vetting:
             elif not self._written and key not in _BUILD_HARMLESS and not key.startswith("x-") and _is_given(given):
                 yield self._refusal((*at, key), "given", "this key is not known to be harmless")
         context = str(build.get("context") or ".")
-        yield from self._context((*at, "context"), context)
         dockerfile = str(build.get("dockerfile") or "Dockerfile")
-        if not is_remote(context) and not inside(self._root, self._base / context / dockerfile):
+        if outside := list(self._context((*at, "context"), context)):
+            yield from outside
+        elif not inside(self._root, self._base / context / dockerfile):
             yield self._refusal((*at, "dockerfile"), dockerfile, "it lies outside the repository")
         if build.get("network") not in (None, "", "default", "none"):
             yield self._refusal((*at, "network"), build["network"], "a build gets the network of a container only")
