@@ -14,6 +14,7 @@ SPOKEN = ("dask", "distributed", "msgpack", "cloudpickle", "toolz", "tornado", "
 SHARED = ("numpy", "pandas", "polars", "pyarrow", "deltalake")
 
 COMPLAINTS = {
+    "command": ("executable file not found",),
     "nprocs": ("no such option", "unexpected extra"),
     "address": ("waiting to connect", "refused", "timed out", "not known", "not resolve"),
     "memory": ("killed", "memory"),
@@ -22,9 +23,10 @@ COMPLAINTS = {
 
 @guarantee("DSK-01")
 def test_the_scheduler_answers(dask: DaskFacts) -> None:
+    said = f"; {dask.scheduler_complaints}" if dask.scheduler_complaints else ""
     holds(
         dask.identity.ok or dask.protocol.ok,
-        observed=f"GET /health: {dask.health.status} {dask.health.detail}; protocol: {dask.protocol.detail}",
+        observed=f"GET /health: {dask.health.status} {dask.health.detail}; protocol: {dask.protocol.detail}{said}",
         hint="unreachable" if dask.health.status is None else None,
     )
 
@@ -73,7 +75,7 @@ def test_work_really_is_distributed(dask: DaskFacts) -> None:
         cannot_tell(f"the kit does not reach the scheduler's protocol: {dask.protocol.detail}")
     ran_on = {share.worker for share in work.ran_on}
     idle = [worker.address for worker in dask.workers if worker.address not in ran_on]
-    if work.result != work.expected and (gap := _version_gap(dask)):
+    if work.result != work.expected and not dask.inside and (gap := _version_gap(dask)):
         cannot_tell(f"the kit and the scheduler speak different versions: {gap}; {work.detail}")
     holds(
         work.result == work.expected and not idle,

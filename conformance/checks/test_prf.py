@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from conformance.checks.survival import survived
+from conformance.observe.disruption_facts import DisruptionFacts
 from conformance.observe.prefect import Pool, PrefectFacts
-from conformance.verdict.words import cannot_tell, guarantee, holds
+from conformance.verdict.words import cannot_tell, guarantee, holds, kit_fault
 
+USUAL_PORT = 4200
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - names in a URL, nothing is bound
 
 
@@ -17,7 +20,8 @@ def test_the_api_is_healthy(prefect: PrefectFacts) -> None:
     holds(
         prefect.health.ok and prefect.health.detail == "true" and prefect.version and prefect.ready.status != 503,
         observed=f"GET /api/health: {prefect.health.status} {prefect.health.detail}; "
-        f"/api/ready: {prefect.ready.status}; version: {prefect.version or '-'}",
+        f"/api/ready: {prefect.ready.status}; version: {prefect.version or '-'}"
+        + (f"; {prefect.complaints}" if prefect.complaints else ""),
         hint="unreachable" if prefect.health.status is None else "database" if prefect.ready.status == 503 else None,
     )
 
@@ -29,17 +33,21 @@ def test_its_ui_is_served_and_reaches_the_api(prefect: PrefectFacts) -> None:
         ui.page.ok and "html" in ui.page.content_type,
         observed=f"GET /: {ui.page.status} {ui.page.content_type} {ui.page.detail}",
         hint="no_page",
-        port=prefect.port,
+        port=_port(prefect),
     )
     if not ui.settings.ok or "json" not in ui.settings.content_type:
         cannot_tell(f"the UI does not tell its settings: {ui.settings.status} {ui.settings.content_type}")
-    if prefect.remapped and _names_this_machine(prefect):
-        cannot_tell(f"the UI looks for the API at {ui.api_url}; the port that its author publishes is not seen")
+    if _names_this_machine(prefect) and _named_port(prefect) is not None:
+        if prefect.published is None and prefect.remapped:
+            cannot_tell(f"the UI looks for the API at {ui.api_url}; the port that its author publishes is not seen")
+        if _named_port(prefect) in prefect.published_by_others:
+            cannot_tell(f"the UI looks for the API at {ui.api_url}, which another service publishes")
+    where = ", ".join(map(str, _ports(prefect))) or "none: it is not published"
     holds(
         _reaches(prefect),
-        observed=f"API URL of the UI: {ui.api_url or '-'}; the API answers on port {prefect.port}",
-        hint="api_url",
-        port=prefect.port,
+        observed=f"API URL of the UI: {ui.api_url or '-'}; the API answers on port {where}",
+        hint="api_url" if _ports(prefect) else "unpublished",
+        port=_port(prefect),
     )
 
 
@@ -77,16 +85,37 @@ def test_a_flow_run_completes(prefect: PrefectFacts) -> None:
     )
 
 
+@guarantee("PRF-06")
+def test_history_survives_a_new_container(disruption: DisruptionFacts) -> None:
+    kit_fault(disruption.trouble.get("history"))
+    survived(disruption.history)
+
+
 def _reaches(prefect: PrefectFacts) -> bool:
     """Whether a browser on this machine would find the API where the page looks for it."""
     url = urlsplit(prefect.ui.api_url)
     if not url.netloc:
         return url.path.startswith("/")  # relative to the page, wherever that is
+    return _names_this_machine(prefect) and _named_port(prefect) in _ports(prefect)
+
+
+def _named_port(prefect: PrefectFacts) -> int | None:
+    """The port of the API's URL in the page; None where it names none."""
+    url = urlsplit(prefect.ui.api_url)
     try:
-        port = url.port or {"http": 80, "https": 443}.get(url.scheme)
+        return url.port or {"http": 80, "https": 443}.get(url.scheme)
     except ValueError:
-        return False
-    return _names_this_machine(prefect) and port == prefect.port
+        return None
+
+
+def _ports(prefect: PrefectFacts) -> tuple[int, ...]:
+    """The ports of this machine at which people find Prefect."""
+    return (prefect.port,) if prefect.published is None else prefect.published
+
+
+def _port(prefect: PrefectFacts) -> int:
+    """The one to tell of in a remedy."""
+    return next(iter(_ports(prefect)), USUAL_PORT)
 
 
 def _names_this_machine(prefect: PrefectFacts) -> bool:

@@ -20,11 +20,18 @@ LOCALHOST = ("localhost", "127.0.0.1", "::1")
 
 @guarantee("PRM-01")
 def test_it_runs_the_mounted_configuration(prometheus: PrometheusFacts) -> None:
+    said = f"; {prometheus.complaints}" if prometheus.complaints else ""
     holds(
         prometheus.ready.ok,
-        observed=f"GET /-/ready: {prometheus.ready.status} {prometheus.ready.detail}",
+        observed=f"GET /-/ready: {prometheus.ready.status} {prometheus.ready.detail}{said}",
         hint="not_ready",
     )
+    if prometheus.mounted_nothing and prometheus.loaded is not None:
+        holds(
+            not _is_default(prometheus.loaded),
+            observed=f"nothing is mounted at {prometheus.mounted_nothing}; loaded: {_jobs(set(prometheus.loaded))}",
+            hint="default",
+        )
     if prometheus.loaded is None or prometheus.mounted is None:
         cannot_tell(f"the configuration cannot be compared: {prometheus.mounted_file}")
     loaded, mounted = set(prometheus.loaded), set(prometheus.mounted)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from conformance.observe import mounts as authored
 from conformance.observe import naming
 from conformance.observe.containers_doors import POSTGRESQL, S3, Door, doors
@@ -73,11 +75,15 @@ class ContainerFacts(Facts):
 class ContainersFacts(Facts):
     """``stores``: services that keep the catalogue or the lake; those whose folders cannot be told have no home."""
 
-    containers: tuple[ContainerFacts, ...] = ()
+    named: dict[str, ContainerFacts] = Field(default={})  # by their names: dask-worker-1
     stores: tuple[str, ...] = ()
     homes: tuple[Home, ...] = ()
     from_serving: tuple[Reach, ...] = ()  # Grafana to the object stores
     from_compute: tuple[Reach, ...] = ()  # Dask's workers to PostgreSQL and the object store
+
+    @property
+    def containers(self) -> tuple[ContainerFacts, ...]:
+        return tuple(self.named.values())
 
 
 @dataclass(frozen=True)
@@ -129,11 +135,13 @@ def collect(stack: Stack, probe: Probe) -> ContainersFacts:
     containers = watch.settle()
     logs = stack.logs()
     return ContainersFacts(
-        containers=tuple(
-            _facts(model, looked_at[container.id], container, watch, _words(logs.get(container.service)))
+        named={
+            brief(container.name, 100): _facts(
+                model, looked_at[container.id], container, watch, _words(logs.get(container.service))
+            )
             for container in containers
             if container.id in looked_at
-        ),
+        },
         stores=tuple(one.container.service for one in seen if one.role in STATEFUL),
         homes=found,
         from_serving=serving.result(),
