@@ -9,8 +9,9 @@ from conformance.checks.ports import faults
 from conformance.checks.standing import cause, has_fallen, how
 from conformance.observe.compose_facts import ComposeFacts, Service, Tie
 from conformance.observe.containers import ContainersFacts
+from conformance.observe.disruption_facts import DisruptionFacts
 from conformance.verdict.parameters import Parameters
-from conformance.verdict.words import cannot_tell, guarantee, holds
+from conformance.verdict.words import cannot_tell, guarantee, holds, kit_fault
 
 ROLES = (
     "postgres", "object_store", "dask_scheduler", "dask_worker", "prefect_server", "prometheus", "grafana",
@@ -109,7 +110,7 @@ def test_no_service_is_tied_to_this_host(compose: ComposeFacts) -> None:
 
 
 @guarantee("CMP-07")
-def test_workers_can_be_scaled(compose: ComposeFacts) -> None:
+def test_workers_can_be_scaled(compose: ComposeFacts, disruption: DisruptionFacts | None) -> None:
     workers = compose.playing("dask_worker")
     if not workers:
         cannot_tell("there is no Dask worker")
@@ -118,6 +119,18 @@ def test_workers_can_be_scaled(compose: ComposeFacts) -> None:
         not all(single.values()),  # one service of workers that can be multiplied is enough
         observed="; ".join(f"{name}: {why}" for name, why in single.items()),
         service=", ".join(single),
+    )
+    if disruption is None:
+        return  # nobody could try
+    kit_fault(disruption.trouble.get("scaling"))
+    tried = disruption.scaling
+    if tried is None or not tried.workers_before:
+        return
+    holds(
+        tried.workers_after > tried.workers_before,
+        observed=f"{tried.workers_before}, and one container more: {tried.workers_after} {tried.detail}".rstrip(),
+        hint="unseen",
+        service=tried.service,
     )
 
 

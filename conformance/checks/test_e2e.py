@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from conformance.observe.disruption_facts import DisruptionFacts
 from conformance.observe.grafana_facts import GrafanaFacts, PanelQuery
 from conformance.observe.grafana_panels import SQL
 from conformance.observe.pipeline_facts import Again, Catalogue, Fresh, PipelineFacts, Quarantine
 from conformance.observe.pqrs_stores import RawFiles
 from conformance.observe.reconcile import Comparison
 from conformance.verdict.parameters import Parameters
-from conformance.verdict.words import cannot_tell, guarantee, holds
+from conformance.verdict.words import cannot_tell, guarantee, holds, kit_fault
 
 BRONZE = ("bronze", "quarantine")
 SILVER = ("tickets", "messages", "status_events")
@@ -114,6 +115,20 @@ def test_it_ran_where_the_architecture_says(pipeline: PipelineFacts) -> None:
             _trouble(pipeline) if pipeline.trouble else "this stack's Prefect was not given the pipeline to run"
         )
     _none(_elsewhere(fresh))
+
+
+@guarantee("E2E-11")
+def test_a_crash_in_the_middle_loses_nothing(disruption: DisruptionFacts) -> None:
+    kit_fault(disruption.trouble.get("crash"))
+    crash = disruption.crash
+    if crash is None or not crash.under_way.ok:
+        cannot_tell(f"{crash.under_way.detail}; {crash.detail}" if crash else "nothing was taken from a run")
+    holds(crash.again.ok, observed=f"the run did not end when it was run again: {crash.again.detail}")
+    if not crash.lake:
+        cannot_tell(crash.detail or "what the run left could not be read")
+    faults = [*_wrong_tables(crash.lake, None, "lake: "), *_wrong_tables(crash.served, None, "PostgreSQL: ")]
+    holds(not faults, observed="; ".join(fault.observed for fault in faults[:TOLD]))
+    holds(crash.status == "SUCCESS", observed=f"the catalogue calls the repeated run {crash.status or 'nothing'}")
 
 
 @guarantee("E2E-12")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from conformance.checks.provisioning import faults
 from conformance.observe.compose_facts import ComposeFacts
+from conformance.observe.disruption_facts import DisruptionFacts, GrafanaWipe
 from conformance.observe.grafana_facts import Datasource, Entry, GrafanaFacts, PanelQuery
 from conformance.observe.grafana_panels import asks_for_alerts
 from conformance.verdict.parameters import Parameters
-from conformance.verdict.words import cannot_tell, guarantee, holds
+from conformance.verdict.words import cannot_tell, guarantee, holds, kit_fault
 
 T = TypeVar("T", Datasource, Entry)
 
@@ -121,6 +123,24 @@ def test_every_panel_can_be_drawn(grafana: GrafanaFacts, params: Parameters) -> 
         observed=_some(f"{_place(one)}: no data for {one.text}" for one in empty),
         hint="no_data",
     )
+
+
+@guarantee("GRF-07")
+def test_a_new_grafana_is_the_same(disruption: DisruptionFacts) -> None:
+    kit_fault(disruption.trouble.get("grafana_wipe"))
+    wipe = disruption.grafana_wipe
+    if wipe is None or wipe.before.problem:
+        cannot_tell(wipe.before.problem if wipe else "Grafana's state was not wiped")
+    holds(not wipe.after.problem, observed=wipe.after.problem)
+    lost = [
+        *(
+            f"datasource {one.name} ({one.type})"
+            for one in wipe.before.datasources
+            if one not in wipe.after.datasources
+        ),
+        *(f"dashboard {title}" for title in _missing_titles(wipe)),
+    ]
+    holds(not lost, observed=", ".join(lost))
 
 
 @guarantee("GRF-08")
@@ -246,3 +266,10 @@ def _cause(causes: dict[str, tuple[str, ...]], *texts: str) -> str | None:
 def _some(items: Iterable[object]) -> str:
     said = [str(item) for item in items]
     return ", ".join([*said[:TOLD], *([f"{len(said) - TOLD} more"] if len(said) > TOLD else [])]) or "none"
+
+
+def _missing_titles(wipe: GrafanaWipe) -> list[str]:
+    """Dashboards by their titles: one whose file gives no uid has another in a new Grafana."""
+    left = Counter(one.title for one in wipe.before.dashboards)
+    left.subtract(one.title for one in wipe.after.dashboards)
+    return sorted(title for title, count in left.items() if count > 0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from conformance.checks.survival import survived
+from conformance.observe.disruption_facts import DisruptionFacts
 from conformance.observe.objects import ObjectsFacts, StoreCall
-from conformance.verdict.words import cannot_tell, guarantee, holds
+from conformance.verdict.words import cannot_tell, guarantee, holds, kit_fault
 
 REFUSED = (400, 401, 403)
 NOT_STORED = (409, 412)
@@ -75,6 +77,12 @@ def test_credentials_are_not_the_vendors_defaults(objects: ObjectsFacts) -> None
         cannot_tell("the object store does not answer")
     opened_by = [default.vendor for default in objects.default_keys if default.call.ok]
     holds(not opened_by, observed=f"default credentials accepted: {', '.join(opened_by)}", vendors=opened_by)
+
+
+@guarantee("OBJ-07")
+def test_objects_survive_a_new_container(disruption: DisruptionFacts) -> None:
+    kit_fault(disruption.trouble.get("store"))
+    survived(disruption.store)
 
 
 def _told(call: StoreCall) -> str:

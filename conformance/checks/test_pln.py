@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from conformance.observe.compose_facts import ComposeFacts, Port
 from conformance.observe.containers import ContainerFacts, ContainersFacts
 from conformance.observe.containers_homes import Home
-from conformance.verdict.words import cannot_tell, guarantee, holds
+from conformance.observe.disruption_facts import DisruptionFacts
+from conformance.observe.pipeline_facts import PipelineFacts
+from conformance.verdict.parameters import Parameters
+from conformance.verdict.words import cannot_tell, guarantee, holds, kit_fault
 
 HOLD_DATA = ("postgres", "object_store", "dask_scheduler")
+PREFECT = ("prefect_server", "prefect_worker")
 DASK = ("dask_scheduler", "dask_worker")
 PLANES = {
     "postgres": "control",
@@ -61,6 +65,31 @@ def test_compute_is_stateless(containers: ContainersFacts) -> None:
     holds(not stateful, observed="; ".join(stateful))
 
 
+@guarantee("PLN-04")
+def test_stateless_containers_are_recreated_without_loss(disruption: DisruptionFacts) -> None:
+    kit_fault(disruption.trouble.get("stateless"))
+    made_anew = disruption.stateless
+    if made_anew is None or not made_anew.before.ok:
+        cannot_tell(made_anew.before.detail if made_anew else "nothing was made anew")
+    lost = ", ".join(made_anew.lost) or made_anew.after.detail
+    holds(
+        made_anew.after.ok and not made_anew.lost,
+        observed=f"made anew: {', '.join(made_anew.services)}; of {made_anew.compared} tables and objects: {lost}",
+    )
+
+
+@guarantee("PLN-05")
+def test_state_survives_down_and_up(disruption: DisruptionFacts) -> None:
+    kit_fault(disruption.trouble.get("down_and_up"))
+    if disruption.down_and_up is None:
+        cannot_tell("the deployment was not taken down")
+    probes = {"PostgreSQL": disruption.down_and_up.row, "S3": disruption.down_and_up.object}
+    if not any(probe.put.ok for probe in probes.values()):
+        cannot_tell("; ".join(f"{name}: {probe.put.detail}" for name, probe in probes.items()))
+    gone = [f"{name}: {probe.detail}" for name, probe in probes.items() if probe.put.ok and not probe.found]
+    holds(not gone, observed="; ".join(gone))
+
+
 @guarantee("PLN-06")
 def test_serving_does_not_reach_raw_storage(containers: ContainersFacts) -> None:
     if not containers.from_serving:
@@ -75,6 +104,23 @@ def test_serving_does_not_reach_raw_storage(containers: ContainersFacts) -> None
         ),
         hint="other_way" if leaks and not any(one.shared for one in leaks) else None,
         services=[leaks[0].service, leaks[0].to] if leaks else [],
+    )
+
+
+@guarantee("PLN-07")
+def test_the_orchestrator_directs_the_traffic(
+    containers: ContainersFacts, pipeline: PipelineFacts | None, params: Parameters
+) -> None:
+    stateful = sorted({told for one in containers.containers if one.role in PREFECT for told in _data_mounts(one)})
+    holds(not stateful, observed="; ".join(stateful), hint="mount")
+    if pipeline is None or pipeline.place != "stack" or pipeline.execution is None:
+        return  # nobody's flow ran here
+    holds(pipeline.execution.shares, observed="no transform ran on a Dask worker", hint="elsewhere")
+    kept = pipeline.fresh.persisted_kib if pipeline.fresh else None
+    holds(
+        kept is None or kept <= params.max_persisted_kib,
+        observed=f"Prefect keeps {kept} KiB of results; bound: {params.max_persisted_kib} KiB",
+        hint="results",
     )
 
 

@@ -1,8 +1,11 @@
-"""Last of all: what a restarted PostgreSQL remembers, and what a job loses when a worker dies under it."""
+"""Last of all: what is lost when services are restarted, processes killed and containers thrown away.
+
+Every experiment brings back what it took. What does not come back through the deployment's own fault is a fact; the
+stack says so when it is not.
+"""
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,70 +13,68 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from conformance.observe.dask import answers, connect, submit
-from conformance.observe.facts import Attempt, Facts, Observer, Probe
-from conformance.observe.web import brief
+from conformance.observe.disruption_facts import (
+    DisruptionFacts,
+    DownAndUp,
+    GrafanaWipe,
+    PostgresRestart,
+    Scaling,
+    StatelessRecreation,
+    Survival,
+    WorkerKill,
+)
+from conformance.observe.disruption_survival import History, Object, Row, contents, lost
+from conformance.observe.facts import Attempt, Observer, Probe
+from conformance.observe.grafana import snapshot
+from conformance.observe.web import brief, fetch
 from conformance.stacks.base import Capability, Role, Stack, StackError, Unavailable
 
 if TYPE_CHECKING:
-    import psycopg
     from distributed import Client, Future
+
+__all__ = ["OBSERVER", "DisruptionFacts"]
 
 T = TypeVar("T")
 
-RECOVERY_S = 30.0  # for the server to let the kit in again
+RECOVERY_S = 30.0  # for a server to let the kit in again
 TASKS = 200
 TASK_S = 0.015  # a job of a second or two
 START_S = 30.0  # for the job to be under way on every worker
 NOTICE_S = 60.0  # for the scheduler to miss the worker
 JOB_S = 120.0
-
-
-class PostgresRestart(Facts):
-    """A row written before the server is restarted, and looked for after."""
-
-    probe_written: Attempt
-    restarted: bool = False  # it was restarted and let the kit in again
-    read_back: bool = False  # the same row was there
-    detail: str = ""
-
-
-class WorkerKill(Facts):
-    """A worker killed while it worked on a job of many small tasks."""
-
-    started: Attempt  # the job was running on the workers when the kill came; otherwise why it was not
-    killed: str = ""  # what the stack calls the process that it killed
-    workers_before: int = 0
-    workers_at_work: int = 0  # workers that had finished tasks of the job before the kill
-    workers_lost: int = 0  # workers that the scheduler missed after it
-    tasks: int = 0
-    done_before: int = 0
-    result: int | None = None
-    expected: int = 0
-    detail: str = ""
-
-
-class DisruptionFacts(Facts):
-    """None where the stack lacks the capability (``restart``, ``kill``)."""
-
-    postgres_restart: PostgresRestart | None = None
-    worker_kill: WorkerKill | None = None
+SCALED_S = 60.0  # for a worker more to register
+REPROVISION_S = 30.0  # for a new Grafana to read its files
+SAMPLE = 20
+STATELESS = (Role.DASK_SCHEDULER, Role.DASK_WORKER, Role.PREFECT_WORKER, Role.PROMETHEUS)
 
 
 def collect(stack: Stack, probe: Probe) -> DisruptionFacts:
-    """Restart PostgreSQL over a probe row; kill a Dask worker under a job, and bring it back.
+    """From the mildest to the harshest.
 
     Raises:
-        Unavailable: the stack can do neither.
-        StackError: what was killed did not come back.
+        Unavailable: nothing of this stack can be restarted, killed or thrown away.
+        StackError: what was taken away did not come back, through no fault of the deployment.
     """
+    if not stack.capabilities & {Capability.RESTART, Capability.KILL, Capability.DISRUPT}:
+        raise Unavailable("nothing of this stack can be restarted, killed or thrown away")
     probe.progress("PostgreSQL is restarted, a Dask worker is killed in the middle of a job")
+    facts: dict[str, Any] = {}
     with ThreadPoolExecutor(2) as pool:
         restart = pool.submit(_if_able, stack, Capability.RESTART, _postgres_restart)
         kill = pool.submit(_if_able, stack, Capability.KILL, _worker_kill)
-    facts = DisruptionFacts(postgres_restart=restart.result(), worker_kill=kill.result())
-    if facts == DisruptionFacts():
-        raise Unavailable("nothing of this stack can be restarted or killed")
-    return facts
+    facts |= {"postgres_restart": restart.result(), "worker_kill": kill.result()}
+    trouble: dict[str, str] = {}
+    for name, doing, experiment in EXPERIMENTS if Capability.DISRUPT in stack.capabilities else ():
+        probe.progress(doing)
+        try:
+            facts[name] = experiment(stack, probe)
+        except Unavailable:
+            continue
+        except StackError:
+            raise
+        except Exception as error:  # the kit's own fault, which must not take the other experiments' facts along
+            trouble[name] = brief(f"{type(error).__name__}: {error}", 500)
+    return DisruptionFacts(**facts, trouble=trouble)
 
 
 OBSERVER = Observer("disruption", DisruptionFacts, collect)
@@ -87,52 +88,36 @@ def _if_able(stack: Stack, capability: Capability, experiment: Callable[[Stack],
     return None
 
 
+# --- a restart, and a kill ----------------------------------------------------------------------------------------
+
+
 def _postgres_restart(stack: Stack) -> PostgresRestart:
-    from psycopg import Error, sql
-
-    schema = sql.Identifier(f"conformance_{secrets.token_hex(6)}")
-    token = secrets.token_hex(16)
-    try:
-        with _login(stack) as connection:
-            connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-            connection.execute(sql.SQL("CREATE TABLE {}.probe (token text PRIMARY KEY)").format(schema))
-            connection.execute(sql.SQL("INSERT INTO {}.probe VALUES (%s)").format(schema), [token])
-    except Error as error:
-        return PostgresRestart(probe_written=Attempt(ok=False, detail=brief(error)))
-    written = Attempt(ok=True)
+    row = Row()
+    row.put(stack.postgres())
+    if not row.written.ok:
+        return PostgresRestart(probe_written=row.written)
     stack.restart(Role.POSTGRES)
-    try:
-        connection = _login_again(stack)
-    except Error as error:
-        return PostgresRestart(probe_written=written, detail=brief(error))
-    with connection:
-        try:
-            with connection.transaction():
-                rows = connection.execute(sql.SQL("SELECT token FROM {}.probe").format(schema)).fetchall()
-            read_back, detail = rows == [(token,)], f"rows: {len(rows)}"
-        except Error as error:
-            read_back, detail = False, brief(error)
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
-    return PostgresRestart(probe_written=written, restarted=True, read_back=read_back, detail=detail)
+    trouble = _let_in_again(stack)
+    if trouble:
+        return PostgresRestart(probe_written=row.written, detail=trouble)
+    after = row.found(stack.postgres())
+    return PostgresRestart(probe_written=row.written, restarted=True, read_back=bool(after.found), detail=after.detail)
 
 
-def _login(stack: Stack) -> psycopg.Connection[tuple[Any, ...]]:
-    import psycopg
-
-    return psycopg.connect(stack.postgres().dsn())
-
-
-def _login_again(stack: Stack) -> psycopg.Connection[tuple[Any, ...]]:
+def _let_in_again(stack: Stack) -> str:
+    """Why PostgreSQL does not let the kit in, once it does or patience ends; empty: it does."""
     import psycopg
 
     deadline = time.monotonic() + RECOVERY_S
     while True:
         try:
-            return _login(stack)
-        except psycopg.OperationalError:
+            psycopg.connect(stack.postgres().dsn()).close()
+        except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
-                raise
+                return brief(error)
             time.sleep(0.2)
+        else:
+            return ""
 
 
 def _worker_kill(stack: Stack) -> WorkerKill:
@@ -200,3 +185,127 @@ def _survivors(client: Client, before: set[str]) -> set[str]:
     while before <= (now := _workers(client)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return now
+
+
+# --- containers thrown away ---------------------------------------------------------------------------------------
+
+
+def _crash(stack: Stack, probe: Probe) -> Any:
+    if not stack.runs_reference:
+        raise Unavailable("the deployment has no pipeline of its own")
+    from conformance.observe.pipeline_crash import crash
+
+    return crash(stack, probe)
+
+
+def _stateless(stack: Stack, probe: Probe) -> StatelessRecreation:
+    """Catalogue and lake must be the same before and after."""
+    services = _services(stack, *STATELESS, Role.GRAFANA)
+    if not services:
+        raise Unavailable("there is no stateless service")
+    before, problem = _contents(stack)
+    stack.recreate(services)
+    if before is None:
+        return StatelessRecreation(services=services, before=Attempt(ok=False, detail=problem), after=Attempt(ok=False))
+    after, problem = _contents(stack)
+    return StatelessRecreation(
+        services=services,
+        before=Attempt(ok=True),
+        after=Attempt(ok=after is not None, detail=problem),
+        lost=tuple(map(brief, lost(before, after)[:SAMPLE])) if after is not None else (),
+        compared=len(before),
+    )
+
+
+def _contents(stack: Stack) -> tuple[dict[str, str] | None, str]:
+    import psycopg
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return contents(stack), ""
+    except (psycopg.Error, BotoCoreError, ClientError) as error:
+        return None, brief(error)
+
+
+def _grafana_wipe(stack: Stack, probe: Probe) -> GrafanaWipe:
+    before = snapshot(stack.grafana())
+    stack.recreate(_services(stack, Role.GRAFANA), wipe=True)
+    deadline = time.monotonic() + REPROVISION_S
+    while True:  # a new Grafana answers before it has read its dashboards
+        after = snapshot(stack.grafana())
+        all_back = not after.problem and len(after.dashboards) >= len(before.dashboards)
+        if all_back or time.monotonic() > deadline:
+            return GrafanaWipe(before=before, after=after)
+        time.sleep(0.5)
+
+
+def _store(stack: Stack, probe: Probe) -> Survival:
+    probe_object = Object()
+    probe_object.put(stack.object_store())
+    stack.recreate(_services(stack, Role.OBJECT_STORE))
+    return probe_object.found(stack.object_store())
+
+
+def _history(stack: Stack, probe: Probe) -> Survival:
+    history = History()
+    history.put(stack.endpoint(Role.PREFECT_SERVER).url)
+    stack.recreate(_services(stack, Role.PREFECT_SERVER))
+    return history.found(stack.endpoint(Role.PREFECT_SERVER).url)
+
+
+def _scaling(stack: Stack, probe: Probe) -> Scaling:
+    """A container more, and back again."""
+    (service, *_) = _services(stack, Role.DASK_WORKER) or ("",)
+    if not service:
+        raise Unavailable("there is no Dask worker")
+    with suppress(Unavailable):
+        stack.endpoint(Role.DASK_WORKER)
+    containers = sum(one.service == service for one in stack.containers())
+    before = _registered(stack)
+    facts: dict[str, Any] = {"service": service, "asked": containers + 1, "workers_before": before}
+    try:
+        stack.scale(service, containers + 1)
+    except StackError as error:
+        return Scaling(**facts, workers_after=_registered(stack), detail=brief(error))
+    deadline = time.monotonic() + SCALED_S
+    while (after := _registered(stack)) <= before and time.monotonic() < deadline:
+        time.sleep(0.5)
+    stack.scale(service, containers)
+    return Scaling(**facts, workers_after=after)
+
+
+def _registered(stack: Stack) -> int:
+    url = stack.endpoint(Role.DASK_SCHEDULER, "dashboard").url
+    told = fetch(f"{url}/json/identity.json").json()
+    return len(told.get("workers") or {}) if isinstance(told, dict) else 0
+
+
+def _down_and_up(stack: Stack, probe: Probe) -> DownAndUp:
+    row, probe_object = Row(), Object()
+    roles = stack.roles()
+    if Role.POSTGRES in roles:
+        row.put(stack.postgres())
+    if Role.OBJECT_STORE in roles:
+        probe_object.put(stack.object_store())
+    stack.down_and_up()
+    nothing = Survival(put=Attempt(ok=False, detail="there is no such service"))
+    return DownAndUp(
+        row=row.found(stack.postgres()) if Role.POSTGRES in roles else nothing,
+        object=probe_object.found(stack.object_store()) if Role.OBJECT_STORE in roles else nothing,
+    )
+
+
+def _services(stack: Stack, *roles: Role) -> tuple[str, ...]:
+    told = stack.roles()
+    return tuple(service for role in roles for service in told.get(role, ()))
+
+
+EXPERIMENTS: tuple[tuple[str, str, Callable[[Stack, Probe], Any]], ...] = (
+    ("crash", "a run of the pipeline loses a worker, PostgreSQL and the object store", _crash),
+    ("stateless", "Dask, Prefect worker, Prometheus and Grafana are made anew", _stateless),
+    ("grafana_wipe", "Grafana is made anew, without its state", _grafana_wipe),
+    ("store", "the object store's container is made anew", _store),
+    ("history", "Prefect's server is made anew", _history),
+    ("scaling", "one Dask worker more", _scaling),
+    ("down_and_up", "everything is taken down and brought up again", _down_and_up),
+)

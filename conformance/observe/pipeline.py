@@ -40,6 +40,7 @@ BUCKETS = 4  # of tickets in the scratch lakes
 SCRATCH_SETTINGS = ("POSTGRES_DB", "LAKE_BUCKET", "LAKE_PREFIX", "LAKE_BUCKETS")
 RUN_S = 240.0  # that a run inside a container may take
 OWN_BUCKET = "LAKE_BUCKET"  # the variable that names the deployment's own
+RESULTS = 'du -sk "${PREFECT_LOCAL_STORAGE_PATH:-${PREFECT_HOME:-$HOME/.prefect}/storage}" 2>/dev/null || echo 0'
 TASKS = "pqrs_"  # how the names of the pipeline's tasks begin
 FIRST_DAY, LAST_DAY = date(2025, 12, 8), date(2026, 1, 23)  # terms run over Christmas, New Year and 12 January
 
@@ -53,7 +54,7 @@ def collect(stack: Stack, probe: Probe) -> PipelineFacts:
     postgres, store = stack.postgres(), stack.object_store()
     for subject in ("postgres", "objects", "dask"):  # they look at what is there: before anything else is
         probe.observation(subject)
-    return _Laboratory(stack, probe, postgres, store, generate(probe.seed)).facts()
+    return Laboratory(stack, probe, postgres, store, generate(probe.seed)).facts()
 
 
 OBSERVER = Observer("pipeline", PipelineFacts, collect)
@@ -111,7 +112,7 @@ def generate(seed: int) -> Batch:
     return Batch(config, deliveries, facts)
 
 
-class _Laboratory:
+class Laboratory:
     """Two runs in two scratch lakes. What goes wrong is noted, and ends only what depends on it."""
 
     def __init__(
@@ -132,7 +133,7 @@ class _Laboratory:
     def facts(self) -> PipelineFacts:
         with self._noted("look for PQRS in the object store"):
             self._facts["pqrs_before"] = pqrs_in(self._store)
-        with self._noted("work in a scratch bucket and database"), _engine(self._stack) as scheduler:
+        with self._noted("work in a scratch bucket and database"), self.scheduler() as scheduler:
             self._first_lake(scheduler)
             if "hashes" in self._facts:
                 self._second_lake(scheduler)
@@ -140,13 +141,13 @@ class _Laboratory:
 
     def _first_lake(self, scheduler: str) -> None:
         run_id, facts = "conformance-first", self._facts
-        with self._lake(scheduler) as (settings, stores):
+        with self.lake(scheduler) as (settings, stores):
             facts["scratch"] = Attempt(ok=True, detail=f"{settings.lake_bucket}, {settings.postgres_db}")
             self._probe.progress(f"pipeline: {self._batch.facts.rows} raw rows into the object store")
-            self._deliver(settings, run_id)
+            self.deliver(settings, run_id)
             facts["raw"] = stores.lake.raw_files(run_id, self._batch.contents(run_id))
             self._probe.progress("pipeline: raw → bronze → silver → gold → PostgreSQL")
-            facts["execution"] = self._execute(settings, lambda: self._run(settings, run_id))
+            facts["execution"] = self._execute(settings, lambda: self.run(settings, run_id))
             if not facts["execution"].run.ok:
                 return
             expected = self._batch.expected(run_id)
@@ -157,7 +158,7 @@ class _Laboratory:
                 facts |= contents.against(expected)
                 self._probe.progress("pipeline: the same run again")
                 before = Trace.of(contents, stores, expected)
-                again = self._execute(settings, lambda: self._run(settings, run_id))
+                again = self._execute(settings, lambda: self.run(settings, run_id))
                 after = Trace.of(Contents.read(stores), stores, expected)
                 facts["again"] = Again(execution=again, **after.since(before))
             with self._noted("deliver something else under the same keys"):
@@ -168,18 +169,24 @@ class _Laboratory:
         run_id = "conformance-second"
         pool = self._pool()
         own = pool is not None and self._inside is not None
-        lake = self._own_lake(scheduler) if own else self._lake(scheduler)
+        lake = self._own_lake(scheduler) if own else self.lake(scheduler)
         with self._noted("run in a fresh lake"), lake as (settings, stores):
-            self._deliver(settings, run_id)
+            self.deliver(settings, run_id)
             self._probe.progress(f"pipeline: a fresh lake{'' if pool is None else ', through Prefect'}")
             run = (
-                (lambda: self._run(settings, run_id))
+                (lambda: self.run(settings, run_id))
                 if pool is None
                 else (lambda: self._run_flow(settings, run_id, pool, () if own else SCRATCH_SETTINGS))
             )
             execution = self._execute(settings, run)
             hashes = Contents.read(stores).hashes(self._batch.expected(run_id)) if execution.run.ok else {}
-            self._facts["fresh"] = Fresh(execution=execution, hashes=hashes, flow=self._flow, own_stores=own)
+            self._facts["fresh"] = Fresh(
+                execution=execution,
+                hashes=hashes,
+                flow=self._flow,
+                own_stores=own,
+                persisted_kib=self._persisted(),
+            )
 
     def _pool(self) -> str | None:
         """The work pool to send the second run to; None where it does not go through Prefect."""
@@ -191,7 +198,7 @@ class _Laboratory:
                 return str(pool["name"])
         return None
 
-    def _run(self, settings: Settings, run_id: str) -> Attempt:
+    def run(self, settings: Settings, run_id: str) -> Attempt:
         """The pipeline, driven from this process, or from where the deployment's own code runs."""
         if self._inside is None:
             from pqrs_lakehouse.compute import run_pipeline
@@ -217,6 +224,26 @@ class _Laboratory:
             self._left_behind.append(self._flow.left_behind)
         return Attempt(ok=self._flow.completed, detail=self._flow.detail)
 
+    def _persisted(self) -> int | None:
+        """The size of the folder in which Prefect keeps results that flows and tasks return."""
+        if self._inside is None:
+            return None
+        told = self._stack.execute(self._inside, ["sh", "-c", RESULTS]).out.split()
+        return int(told[0]) if told and told[0].isdigit() else None
+
+    @contextmanager
+    def scheduler(self) -> Iterator[str]:
+        """The address of the Dask scheduler that does the work: the stack's own, or one in this process."""
+        if self._stack.runs_reference:
+            yield self._stack.endpoint(Role.DASK_SCHEDULER).url
+            return
+        from distributed import LocalCluster
+
+        with LocalCluster(  # type: ignore[no-untyped-call]
+            processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None
+        ) as cluster:
+            yield str(cluster.scheduler_address)
+
     def _execute(self, settings: Settings, run: Callable[[], Attempt]) -> Execution:
         """Run, and ask the scheduler which of its workers did what meanwhile.
 
@@ -241,7 +268,7 @@ class _Laboratory:
         return Execution(run=attempt, seconds=round(time.monotonic() - started, 2), shares=_shares(tasks))
 
     @contextmanager
-    def _lake(self, scheduler: str) -> Iterator[tuple[Settings, Stores]]:
+    def lake(self, scheduler: str) -> Iterator[tuple[Settings, Stores]]:
         """A scratch lake with the schemas of the lakehouse in its database."""
         from pqrs_lakehouse import warehouse
 
@@ -281,7 +308,7 @@ class _Laboratory:
             LakeReader(self._store, settings.lake_bucket), WarehouseReader(self._postgres, settings.postgres_db)
         )
 
-    def _deliver(self, settings: Settings, run_id: str) -> None:
+    def deliver(self, settings: Settings, run_id: str) -> None:
         from pqrs_lakehouse.lake import Lake
 
         Lake(settings).write_raw(self._batch.deliveries, run_id, self._batch.config)
@@ -321,20 +348,6 @@ def deployment_errors() -> tuple[type[Exception], ...]:
 
     stores = (psycopg.Error, BotoCoreError, ClientError, DeltaError, PolarsError, OSError)
     return (*stores, KilledWorker, CatalogError, PipelineError, LakeError)
-
-
-@contextmanager
-def _engine(stack: Stack) -> Iterator[str]:
-    """The address of the Dask scheduler that does the work: the stack's own, or one in this process."""
-    if stack.runs_reference:
-        yield stack.endpoint(Role.DASK_SCHEDULER).url
-        return
-    from distributed import LocalCluster
-
-    with LocalCluster(  # type: ignore[no-untyped-call]
-        processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None
-    ) as cluster:
-        yield str(cluster.scheduler_address)
 
 
 def _inside(stack: Stack) -> str | None:

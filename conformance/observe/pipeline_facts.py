@@ -99,6 +99,7 @@ class Fresh(Facts):
     hashes: dict[str, str] = Field(default={}, description="of business columns, by store and table")
     flow: FlowRun | None = None  # None: it did not go through Prefect
     own_stores: bool = False  # it went into the deployment's own bucket and database
+    persisted_kib: int | None = None  # what Prefect keeps of results where runs work; None: nobody could look
 
 
 class PipelineFacts(Facts):

@@ -52,6 +52,7 @@ class Parameters(BaseModel):
     min_dashboards: int = Field(default=1, ge=1, description="GRF-05: dashboards that files provision")
     panels_return_data: bool = Field(default=False, description="GRF-06: every panel's queries bring data")
     refuse_factory_login: bool = Field(default=False, description="GRF-08: admin/admin is not let in")
+    max_persisted_kib: int = Field(default=256, ge=0, description="PLN-07: what Prefect may keep of a run's results")
     store_starts_empty: bool = Field(default=False, description="E2E-01: there were no PQRS before the kit's own")
 
     @model_validator(mode="after")

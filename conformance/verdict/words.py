@@ -56,3 +56,9 @@ def holds(condition: object, *, observed: object, hint: str | None = None, **val
 def cannot_tell(reason: str) -> NoReturn:
     """The facts do not decide: the guarantee is unobservable, for this reason."""
     raise CannotTell(reason)
+
+
+def kit_fault(trouble: str | None) -> None:
+    """The experiment that would show it broke through the kit's own fault, if ``trouble`` says so: an error."""
+    if trouble:
+        raise RuntimeError(trouble)

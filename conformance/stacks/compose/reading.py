@@ -10,7 +10,7 @@ from typing import Any
 from conformance.inputs import InputError
 from conformance.stacks import discovery
 from conformance.stacks.base import ComposeModel, Role, StackError
-from conformance.stacks.compose import access, configured, model, project
+from conformance.stacks.compose import access, configured, model, project, vetting
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ def read(
         found = project.find(source, compose_file, env_file)
     except InputError as error:
         raise StackError(str(error)) from None
-    refused: list[Any] = []
     resolution = model.resolve(found)
     resolved = resolution.model.resolved.get("services", {})
     findings = discovery.discover(
@@ -43,13 +42,12 @@ def read(
     )
     roles = {finding.service: finding.role for finding in findings}
     left_out: dict[str, str] = {}
-    for refusal in refused:
-        if trust:
+    for refusal in (*vetting.vet(found), *vetting.vet_resolved(found, resolution.model)):
+        if trust or refusal.replaced:
             continue
-        if refusal.service and roles.get(refusal.service, Role.OTHER) is Role.OTHER:
-            left_out.setdefault(refusal.service, str(refusal))
-        else:
+        if not refusal.service or roles.get(refusal.service, Role.OTHER) is not Role.OTHER:
             raise StackError(f"{refusal}; --trust runs it all the same")
+        left_out.setdefault(refusal.service, str(refusal))
     read_model = replace(resolution.model, findings=findings)
     return Reading(
         model=read_model,

@@ -218,17 +218,26 @@ class ComposeStack(Stack):
             yield f"{service} was left out: {why}"
 
     def _start(self) -> None:
-        """Start everything. What Compose says of a service that did not start is kept as a log."""
         try:
-            self._run("up --detach --no-build --pull never --quiet-pull", NotStartedError)
-        except NotStartedError as error:
-            (self._owner.folder / f"{UP_LOG}.log").write_text(error.said, encoding="utf-8")
-            if NOT_THE_AUTHORS.search(error.said):
-                self._trouble = StackError(f"the stack cannot be started: {one_line(error.said)[-500:]}")
+            self._up()
         except StackError as error:
             self._trouble = error
         finally:
             self._started.set()
+
+    def _up(self, rest: str = "") -> None:
+        """``docker compose up``. What it says of a service that did not start is kept as a log.
+
+        Raises:
+            StackError: it is not the model that keeps a service from starting.
+        """
+        try:
+            self._run(f"up --detach --no-build --pull never {rest}", NotStartedError)
+        except NotStartedError as error:
+            with (self._owner.folder / f"{UP_LOG}.log").open("a", encoding="utf-8") as log:
+                log.write(error.said)
+            if NOT_THE_AUTHORS.search(error.said):
+                raise StackError(f"the stack cannot be started: {one_line(error.said)[-500:]}") from None
 
     def _run(self, command: str, failure: type[EngineError], timeout: float = SLOW) -> None:
         """A command of Compose on this run's own model, through pytest-docker.
@@ -390,7 +399,7 @@ class ComposeStack(Stack):
             self._run(f"rm --stop --force --volumes {names}", EngineError)
             for service in services:
                 self._wipe(service)
-        self._run(f"up --detach --no-build --pull never --no-deps --force-recreate --timeout 10 {names}", EngineError)
+        self._up(f"--no-deps --force-recreate --timeout 10 {names}")
         for role, mine in self._services.items():
             if set(mine) & set(services):
                 self._wait_again(role)
@@ -418,7 +427,7 @@ class ComposeStack(Stack):
     def down_and_up(self) -> None:
         self._keep_logs(list(self._generated.document["services"]))
         self._run("down --timeout 10", EngineError)
-        self._run("up --detach --no-build --pull never", NotStartedError)
+        self._up()
         for role in self._services:
             self._wait_again(role)
 
