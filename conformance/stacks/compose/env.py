@@ -20,6 +20,7 @@ from conformance.stacks.compose.raw import ComposeProblem, read_bounded
 LENGTH = (
     20  # of a generated value: what PostgreSQL, S3 servers (access keys take 3 to 20 characters) and Grafana accept
 )
+MAX_PLACEHOLDER = 100  # characters
 
 _NAME = re.compile(r"(?:export[ \t]+)?([\w.\[\]-]*)[^\S\n]*([=:\n]|$)")
 _ESCAPE = re.compile(r'\\([abfnrtv$"\\])')
@@ -148,7 +149,9 @@ def _in_quotes(value: str) -> str:
 
 def is_placeholder(value: str) -> bool:
     """Whether a sample's value asks to be replaced; what holds an address or an expression does not as a whole."""
-    return bool(_PLACEHOLDER.fullmatch(value.strip())) and not any(mark in value for mark in ("@", "://", "$"))
+    if len(value) > MAX_PLACEHOLDER or any(mark in value for mark in ("@", "://", "$")):
+        return False
+    return bool(_PLACEHOLDER.fullmatch(value.strip()))
 
 
 def is_secret(name: str) -> bool:
