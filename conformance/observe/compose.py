@@ -38,7 +38,7 @@ _JOB_NAME = re.compile(
     r"(?<![a-z])(init(ializer)?|setup|bootstrap|migrat(e|ions?)|seed|create|jobs?|buckets?)(?![a-z])", re.I
 )
 _JOB_PROGRAM = re.compile(
-    r"mc|rc|aws|awslocal|s3cmd|rclone|psql|createdb|alembic|curl|wget|echo|ch(own|mod)|mkdir|cp|true"
+    r"mc|rc|aws|awslocal|s3cmd|rclone|psql|pg_dump|pg_restore|createdb|alembic|curl|wget|echo|ch(own|mod)|mkdir|cp|true"
 )
 
 

@@ -48,7 +48,7 @@ def test_nothing_fails_on_the_compose_stack() -> None:
     assert {id_: j.observed for id_, j in judgments.items() if j.status in (Status.FAIL, Status.BLOCKED)} == {}
 
 
-@pytest.mark.parametrize("name", ["reference"])
+@pytest.mark.parametrize("name", ["reference", "compose"])
 def test_every_guarantee_judged_on_the_reference_has_a_breach_and_a_variant(name: str) -> None:
     judgments = recorded(name).judge({}, recorded(name).profile("reference"))
     judged = {id_ for id_, one in judgments.items() if one.status in (Status.PASS, Status.FAIL, Status.BLOCKED)}
