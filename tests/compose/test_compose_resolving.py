@@ -115,6 +115,33 @@ def test_split_files_and_overrides_come_together(tmp_path: Path) -> None:
     assert resolved["db"]["volumes"][0]["source"] == f"{tmp_path.resolve()}/infra/data/d"
 
 
+def test_what_compose_cannot_show_without_interpolating_is_read_as_it_stands(tmp_path: Path) -> None:
+    authored, resolved = services(
+        resolution(
+            tmp_path,
+            """
+            services:
+              db:
+                extends: {file: "${BASE:-base.yml}", service: db}
+                environment: ["P=${P:-x:y}"]
+                ports: ["${PORT:-5432}:5432"]
+                volumes: ["${DATA:-./data}:/data:ro", "/anonymous", {type: volume, source: v, target: /v}]
+            volumes: {v: }
+            """,
+            **{"infra/base.yml": "services: {db: {image: '${I:-postgres:18}'}}"},
+        )
+    )
+    assert resolved["db"]["image"] == "postgres:18"
+    assert authored["db"]["image"] == "${I:-postgres:18}"
+    assert authored["db"]["environment"] == {"P": "${P:-x:y}"}
+    assert authored["db"]["ports"][0]["published"] == "${PORT:-5432}"
+    assert authored["db"]["volumes"] == [
+        {"type": "bind", "source": "${DATA:-./data}", "target": "/data", "read_only": True},
+        {"type": "volume", "target": "/anonymous"},
+        {"type": "volume", "source": "v", "target": "/v"},
+    ]
+
+
 def test_an_env_file_that_is_not_in_the_repository_is_stood_in_for(tmp_path: Path) -> None:
     made = resolution(
         tmp_path,

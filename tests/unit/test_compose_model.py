@@ -52,10 +52,11 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
     monkeypatch.setenv("PATH", str(folder))
 
     def answers(
-        values: dict[str, Any] | None = None, written: dict[str, Any] | None = None, **values_said: Any
+        values: dict[str, Any] | None = None, written: dict[str, Any] | None = None, written_code: int = 0, **said: Any
     ) -> None:
-        of_values = values_said or {"stdout": json.dumps(values or {"services": {}})}
-        told = {"values": of_values, "written": {"stdout": json.dumps(written or {"services": {}})}}
+        of_values = said or {"stdout": json.dumps(values or {"services": {}})}
+        of_written = {"stdout": json.dumps(written or {"services": {}}), "code": written_code}
+        told = {"values": of_values, "written": of_written}
         (folder / "answers.json").write_text(json.dumps(told))
 
     return answers
@@ -222,6 +223,20 @@ def test_authored_is_brought_to_the_shapes_of_resolved(tmp_path: Path, docker: D
     assert made["services"]["b"]["ports"] == made["services"]["b"]["volumes"] == []
     assert made["services"]["c"] == {}
     assert made["volumes"] == {"v": {"name": "author_v"}}
+
+
+def test_what_compose_cannot_show_without_interpolating_is_read_as_it_stands(tmp_path: Path, docker: Docker) -> None:
+    docker(values={"services": {"db": {"volumes": [{"type": "bind", "target": "/data"}]}, "gone": {}}}, written_code=1)
+    override = "services: {db: {image: mine, volumes: ['./a:/a', '/b']}, other: {image: x}}"
+    made = resolution(tmp_path, **{"infra/docker-compose.override.yml": override}).model.authored
+    assert made["services"]["db"]["environment"] == {"P": "${P}"}
+    assert made["services"]["db"]["image"] == "mine"
+    assert made["services"]["db"]["volumes"] == [
+        {"type": "bind", "source": "${DATA:-./data}", "target": "/data", "read_only": True},
+        {"type": "bind", "source": "./a", "target": "/a"},
+        {"type": "volume", "target": "/b"},
+    ]
+    assert made["services"].keys() == {"db", "gone"}
 
 
 WRONG = """\

@@ -26,7 +26,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import which
@@ -89,11 +89,18 @@ def resolve(project: Project) -> Resolution:
             copy = _Copy(project, Path(folder, "values").resolve())
             printed = _for_running(copy.restored(copy.config()))
             resolved = _single_dollars(printed)
-            copy = _Copy(project, Path(folder, "author").resolve(), as_written=True)
-            authored = copy.restored(_shaped(copy.config("--no-interpolate"), resolved))
+            authored = _authored(_Copy(project, Path(folder, "author").resolve(), as_written=True), resolved)
     except _Refused as refused:
         return Resolution(replace(known, problem=refused.message))
     return Resolution(replace(known, authored=authored, resolved=resolved), printed)
+
+
+def _authored(copy: _Copy, resolved: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        written = copy.config("--no-interpolate")
+    except _Refused:  # though it resolves: the name of a file that it extends is interpolated, say
+        written = copy.as_read(resolved["services"])
+    return copy.restored(_shaped(written, resolved))  # type: ignore[no-any-return]
 
 
 class _Refused(Exception):  # noqa: N818 - Compose's answer
@@ -166,6 +173,23 @@ class _Copy:
             return json.loads(done.stdout)  # type: ignore[no-any-return]
         except ValueError:
             raise StackError(f"docker compose config printed no JSON: {clean(one_line(done.stdout), 200)}") from None
+
+    def as_read(self, services: Iterable[str]) -> dict[str, Any]:
+        """What the files say of the services, without Compose: nothing is extended, expressions have their names."""
+        main = len(self._project.files)
+        found: dict[str, Any] = {name: {} for name in services}
+        for document in (*self._project.documents[main:], *self._project.documents[:main]):
+            written: Any = document.data.get("services")
+            for name in found.keys() & (written if isinstance(written, dict) else {}).keys():
+                found[name] = _over(found[name], self._renamed_tree(written[name] or {}))
+        return {"services": found}
+
+    def _renamed_tree(self, tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return {key: self._renamed_tree(value) for key, value in tree.items()}
+        if isinstance(tree, list):
+            return [self._renamed_tree(value) for value in tree]
+        return self._renamed_line(tree) if isinstance(tree, str) else tree
 
     def _placed(self, path: Path) -> Path:
         return self._root / path.relative_to(self._project.root)
@@ -353,6 +377,10 @@ def _port(port: Any) -> dict[str, Any]:
 
 
 def _volume(volume: Any, types: Mapping[str, str]) -> dict[str, Any]:
+    if isinstance(volume, str):
+        source, target, mode = [*volume.split(":"), "", ""][:3] if ":" in volume else ("", volume, "")
+        shaped = {"type": types.get(target, "bind" if source[:1] in {".", "/", "~"} else "volume"), "target": target}
+        return shaped | ({"source": source} if source else {}) | ({"read_only": True} if mode == "ro" else {})
     shaped = dict(volume)
     if "$" in shaped.get("source", "") and shaped["type"] != types.get(shaped.get("target", ""), shaped["type"]):
         shaped.pop(shaped["type"], None)  # the options of the type that it is not
