@@ -28,6 +28,7 @@ STOPPED = {
 }
 SKIPPED = {
     "new_schema": ("v2 format", '"v2', "v2beta", "v2alpha"),
+    "no_provider": ("dashboard provisioning files",),
     "no_folder": ("no such file", "can't read", "stat /"),
     "bad_json": ("failed to load dashboard", "invalid character", "unexpected end of json", "title cannot be empty"),
 }

@@ -36,7 +36,7 @@ MAX_DASHBOARDS = 30
 LOG_LINES = 5
 SCRAPED_S = 75.0  # until `up` has series: the default scrape interval is one minute
 PROVISIONED_S = 15.0  # until Grafana, up already, has read the dashboards' files
-SETTLED_S = 20.0  # until a finished run has been scraped
+SETTLED_S = 20.0  # until what has happened has been scraped, and rates have their second sample
 
 
 def collect(stack: Stack, probe: Probe) -> GrafanaFacts:
@@ -108,7 +108,7 @@ def _inventory(api: GrafanaApi, stack: Stack, probe: Probe, files: Provisioning 
     probe.progress("Grafana: do its datasources work?")
     datasources = [_tried(api, one) for one in datasources]
     ran = stack.runs_reference and _pipeline_ran(probe)
-    last = exhibition.draw(patience=SETTLED_S if ran else 0.0)
+    last = exhibition.draw(patience=SETTLED_S)
     return {
         "datasources": tuple(datasources),
         "dashboards": tuple(dashboard for dashboard, _ in models),
@@ -232,10 +232,10 @@ def _known_as(model: ComposeModel, services: Sequence[str], to: Sequence[str]) -
 
 
 def _provisioning_log(stack: Stack) -> tuple[str, ...]:
-    """The last lines of Grafana's log about provisioning that did not go well."""
+    """The last lines of Grafana's log about dashboards whose provisioning did not go well."""
     logs = stack.logs()
     lines = [line for service in stack.roles().get(Role.GRAFANA, ()) if service in logs for line in tail(logs[service])]
-    told = [brief(line) for line in lines if "provisioning" in line and COMPLAINT.search(line)]
+    told = [brief(line) for line in lines if "provisioning.dashboard" in line and COMPLAINT.search(line)]
     return tuple(told[-LOG_LINES:])
 
 

@@ -12,6 +12,7 @@ from conformance.observe.grafana_facts import Dashboard, Datasource, Drawn, Pane
 from conformance.observe.grafana_panels import SQL, Datasources, Target, targets, window
 
 MAX_QUERIES = 60
+RECENT_MS = 15 * 60_000  # steps over a longer time would end before a new Prometheus has its first samples
 ASKING_S = 60.0  # that one round of them may take
 
 Key = tuple[int, str]  # the panel's number and the target's ref
@@ -69,12 +70,12 @@ class Exhibition:
         return found
 
     def _bare(self, found: Mapping[Key, Drawn]) -> list[int]:
-        """The panels of which a query brings nothing, though it should."""
+        """The panels of which a query works and brings nothing, though it should."""
         return [
             number
             for number, panel in enumerate(self._panels)
             if any(
-                (drawn := found.get((number, one.ref))) and not drawn.rows and not one.may_be_empty
+                (drawn := found.get((number, one.ref))) and drawn.ok and not drawn.rows and not one.may_be_empty
                 for one in panel.targets
             )
         ]
@@ -105,10 +106,13 @@ class Exhibition:
         return found
 
     def _window(self, panel: _Panel) -> Window:
+        """What the dashboard opens with, but no more of it than a deployment that has just started can fill."""
         opened = window(panel.model)
-        if self._since is None or not any(one.type in SQL for one in panel.targets):
-            return opened
-        return Window(min(opened.start, int(self._since.timestamp() * 1000)), opened.end)
+        if not any(one.type in SQL for one in panel.targets):
+            return Window(max(opened.start, opened.end - RECENT_MS), opened.end)
+        if self._since is not None:
+            return Window(min(opened.start, int(self._since.timestamp() * 1000)), opened.end)
+        return opened
 
     def _options(self, query: Json) -> Frames:
         """For the variables of a dashboard."""

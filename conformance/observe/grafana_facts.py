@@ -88,7 +88,7 @@ class GrafanaFacts(Facts):
     health: Answer
     database: str = ""  # what /api/health says of it: ok
     version: str = ""
-    log: tuple[str, ...] = ()  # Grafana's last words: of why it is not healthy, else of provisioning that went wrong
+    log: tuple[str, ...] = ()  # Grafana's last words: of why it is not healthy, else of dashboards not provisioned
     login: Attempt | None = None  # as configured
     trouble: tuple[str, ...] = ()
     datasources: tuple[Datasource, ...] | None = None

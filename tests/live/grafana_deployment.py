@@ -71,6 +71,9 @@ class Deployment:
         )
         return ComposeModel(file="docker-compose.yml", resolved={"services": services}, findings=findings)
 
+    def containers(self) -> tuple[()]:
+        raise Unavailable("no containers here")
+
     def source(self) -> Path:
         return self.root
 
@@ -80,7 +83,7 @@ class Deployment:
 
 @contextmanager
 def prometheus(home: Path) -> Iterator[str]:
-    """One that scrapes itself every second; its host and port."""
+    """One that scrapes itself every second, and has; its host and port."""
     with PortBlock() as ports:
         address = f"127.0.0.1:{ports.take()}"
         (home / "prometheus.yml").write_text(CONFIGURATION % address, encoding="utf-8")
@@ -91,17 +94,22 @@ def prometheus(home: Path) -> Iterator[str]:
             )  # fmt: skip
         try:
             deadline = time.monotonic() + 20
-            while True:
-                try:
-                    if requests.get(f"http://{address}/-/ready", timeout=2).ok:
-                        break
-                except requests.ConnectionError:
-                    assert time.monotonic() < deadline, (home / "prometheus.log").read_text(encoding="utf-8")
+            while not _series(address):
+                assert time.monotonic() < deadline, (home / "prometheus.log").read_text(encoding="utf-8")
                 time.sleep(0.1)
             yield address
         finally:
             process.terminate()
             process.wait(10)
+
+
+def _series(address: str) -> list[Any]:
+    """Of ``up``, once it has scraped itself."""
+    try:
+        reply = requests.get(f"http://{address}/api/v1/query", params={"query": "up"}, timeout=2)
+    except requests.ConnectionError:
+        return []
+    return list(reply.json()["data"]["result"]) if reply.ok else []
 
 
 @contextmanager
@@ -116,4 +124,4 @@ def deployed(home: Path, prometheus: str | None, **variables: str) -> Iterator[D
             variables.get("GF_SECURITY_ADMIN_USER", ADMIN[0]),
             variables.get("GF_SECURITY_ADMIN_PASSWORD", ADMIN[1]),
         )
-        yield Deployment(home, server.url, server.log_file, prometheus, environment, auth, mounted=mounted)
+        yield Deployment(home, server.url, home / "grafana.log", prometheus, environment, auth, mounted=mounted)

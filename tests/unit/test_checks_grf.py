@@ -247,6 +247,11 @@ def test_a_prometheus_that_is_down_is_not_the_datasources_fault() -> None:
             DEFAULT,
             (Status.FAIL, "bad_json"),
         ),
+        (
+            {"dashboards": (), "log": ('msg="can\'t read dashboard provisioning files from directory"',)},
+            DEFAULT,
+            (Status.FAIL, "no_provider"),
+        ),
         ({"dashboards": (), "provisioning": None}, DEFAULT, (Status.FAIL, None)),
     ],
 )

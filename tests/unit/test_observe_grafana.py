@@ -218,7 +218,8 @@ def test_a_grafana_that_does_not_start_is_told_with_its_last_words(tmp_path: Pat
 def test_provisioning_that_failed_is_told_though_grafana_is_healthy(tmp_path: Path) -> None:
     log = tmp_path / "grafana.log"
     failed = 'logger=provisioning.dashboard level=error msg="failed to load dashboard from " file=/d/a.json'
-    log.write_text(f"level=error msg=other\n{failed}\nlogger=provisioning level=info msg=done\n", encoding="utf-8")
+    other = 'logger=provisioning.plugins level=error msg="failed to read"'
+    log.write_text(f"{other}\n{failed}\nlogger=provisioning.dashboard level=info msg=done\n", encoding="utf-8")
     with a_grafana(SOUND) as (url, _):
         assert collect(Deployment(url, log=log)).log == (failed,)
 
