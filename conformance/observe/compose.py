@@ -176,8 +176,8 @@ def _mounts(model: ComposeModel, root: Path, name: str, configuration: tuple[mou
 
 def _job(model: ComposeModel, name: str, service: Mapping[str, Any], *, has_role: bool) -> str:
     """Why the service is taken for a job that ends by itself; empty when it is to stay up."""
-    for other, spec in _services(model.resolved).items():
-        how = _mapping(_mapping(spec.get("depends_on")).get(name))
+    for other in _services(model.resolved):
+        how = _mapping(_mapping(naming.service(model, other).get("depends_on")).get(name))
         if how.get("condition") == "service_completed_successfully":
             return f"{other} waits until it has completed"
     restart = str(service.get("restart") or "no")

@@ -15,6 +15,7 @@ from conformance.stacks.base import ComposeModel, Role
 from conformance.stacks.compose.service import environment, exposed, host_names, ports, words
 
 MAX_ADDRESSES = 20  # of a service
+MAX_YAML = 256 * 1024
 ROLE_PORTS: Mapping[Role, tuple[int, ...]] = {
     Role.POSTGRES: (5432,),
     Role.OBJECT_STORE: (9000, 9001),
@@ -29,7 +30,7 @@ _HOST = (
     r"|host\.docker\.internal|gateway\.docker\.internal|docker\.for\.(?:mac|win)\.(?:localhost|host\.internal)"
 )
 _LOCAL = re.compile(
-    rf"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^\s/@'\"]*@)?)?(?<![\w.-])(?P<host>{_HOST})(?![\w-]|\.\w)(?::(?P<port>\d{{1,5}}))?",
+    rf"(?:(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^\s/@'\"]*@)?)?(?<![\w.-])(?P<host>{_HOST})(?![\w-]|\.\w)(?::(?P<port>\d{{1,5}}))?",
     re.IGNORECASE,
 )
 _SCHEME_PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "redis": 6379}
@@ -75,7 +76,7 @@ def namings(model: ComposeModel, name: str) -> tuple[Naming, ...]:
             rf"|(?:(?i:\bhost=)|-h +|--host[ =])(?:{hosts})(?![\w.-])"
         )
         for place, key, text in texts if other != name else ():
-            alone = _HOST_NAME.search(key.upper()) and re.fullmatch(hosts, text.strip())
+            alone = (key == "-h" or _HOST_NAME.search(key.upper())) and re.fullmatch(hosts, text.strip())
             if alone or in_address.search(text):
                 found.setdefault(other, []).append(place)
     return tuple(Naming(service=other, places=tuple(dict.fromkeys(at))[:5]) for other, at in found.items())
@@ -92,8 +93,8 @@ def addresses(
     own = _listened(model, name, roles)
     shared = {other for other in model.resolved.get("services") or {} if _home(model, other) == _home(model, name)}
     others = {
-        other: (_listened(model, other, roles), {int(p.published) for p in ports(spec) if p.published.isdigit()})
-        for other, spec in (model.resolved.get("services") or {}).items()
+        other: (_listened(model, other, roles), _published(naming.service(model, other)))
+        for other in model.resolved.get("services") or {}
         if other not in shared
     }
     variables = environment(service)
@@ -148,7 +149,7 @@ def _values(name: str, text: str) -> Iterator[tuple[str, str]]:
     """The values of a configuration file with their keys; comments hold none."""
     import yaml
 
-    if name.lower().endswith((".yml", ".yaml")):
+    if name.lower().endswith((".yml", ".yaml")) and len(text) <= MAX_YAML:
         try:
             for document in yaml.safe_load_all(text):
                 yield from ((place.rpartition(".")[2], value) for place, value in places(document))
@@ -165,9 +166,10 @@ def _listened(model: ComposeModel, name: str, roles: Mapping[str, Sequence[Role]
     """The ports of the container: named in the model, or usual for its roles; also of what shares its network."""
     home = _home(model, name)
     found: set[int] = set()
-    for other, service in (model.resolved.get("services") or {}).items():
+    for other in model.resolved.get("services") or {}:
         if _home(model, other) != home:
             continue
+        service = naming.service(model, other)
         found.update(exposed(service))
         for role in roles.get(other, ()):
             found.update(ROLE_PORTS.get(role, ()))
@@ -177,6 +179,10 @@ def _listened(model: ComposeModel, name: str, roles: Mapping[str, Sequence[Role]
                 listening = re.search(r"(?:^|:)(\d{1,5})$", text.strip())
                 found.update({int(listening[1])} if listening else ())
     return frozenset(found)
+
+
+def _published(service: Mapping[str, Any]) -> frozenset[int]:
+    return frozenset(int(port.published) for port in ports(service) if port.published.isdigit())
 
 
 def _home(model: ComposeModel, name: str) -> str:

@@ -39,10 +39,10 @@ class Mount(Facts):
 
     kind: str  # bind | volume | tmpfs | config | secret
     target: str
-    source: str = ""  # a bind's: relative to the repository, absolute if outside; else a name; empty: anonymous
+    source: str = ""  # a folder or file: relative to the repository if there; else a name; empty: anonymous
     written: str = ""  # the same as its author wrote it
     read_only: bool = False
-    in_repository: bool = False  # a bind of the repository's own folder or file
+    in_repository: bool = False  # the source is a folder or file of the repository
     configuration: bool = False  # it configures a server, as opposed to code that runs and data that are kept
 
 

@@ -25,8 +25,11 @@ from conformance.stacks.compose.service import environment, words
 DEFAULT_FOLDER = "/etc/grafana/provisioning"
 MAX_LISTED = 20
 MAX_DASHBOARDS = 100
+MAX_YAML = 256 * 1024
 
 _FOLDER_OPTION = re.compile(r"cfg:(?:default\.)?paths\.provisioning=(.+)")
+_YAML = re.compile(r"\.ya?ml$")
+_LIKE_PROVISIONING = re.compile(rb"^(datasources|providers):\s*(#.*)?$", re.MULTILINE)
 _VARIABLE = re.compile(r"\$__env\{(?P<grafana>[^}]+)\}|\$\{(?P<braced>[^}]*)\}|\$(?P<bare>[A-Za-z_]\w*)")
 
 
@@ -70,7 +73,7 @@ class _Reading:
         """The files of a kind that parse; the others go to the problems."""
         folder = f"{self._folder}/{kind}"
         for name, data in tree(self._model, self._root, self._service, folder).items():
-            if "/" in name or not name.endswith((".yaml", ".yml")):
+            if "/" in name or not _YAML.search(name) or len(data) > MAX_YAML:
                 continue
             file = self._origin(f"{folder}/{name}")
             try:
@@ -150,17 +153,13 @@ class _Reading:
 
     def _expanded(self, value: object) -> str:
         """A value with the variables of Grafana's environment in it; one that is not set is empty."""
-        if value is None:
+        if value is None or isinstance(value, Mapping | list):
             return ""
         text = str(value).lower() if isinstance(value, bool) else str(value)
         return "$".join(
             _VARIABLE.sub(lambda match: self._env.get(next(filter(None, match.groups()), ""), ""), part)
             for part in text.split("$$")
         )
-
-
-_YAML = re.compile(r"\.ya?ml$")
-_LIKE_PROVISIONING = re.compile(rb"^(datasources|providers):\s*(#.*)?$", re.MULTILINE)
 
 
 def _parsed(data: bytes) -> Any:
@@ -171,26 +170,31 @@ def _parsed(data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if twice := _twice(node, 0):
+        if twice := _twice(node):
             raise ValueError(twice)
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(brief(error)) from None
 
 
-def _twice(node: yaml.Node | None, depth: int) -> str:
+def _twice(root: yaml.Node | None) -> str:
     """A key that stands twice in one mapping."""
-    if depth > 50 or not isinstance(node, yaml.CollectionNode):
-        return ""
-    children = list(node.value)
-    if isinstance(node, yaml.MappingNode):
-        keys: dict[str, int] = {}
-        for key, _ in node.value:
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
+        lines: dict[str, int] = {}
+        for key, value in node.value:
             line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and keys.setdefault(key.value, line) != line:
-                return f"line {line}: the key {brief(key.value, 60)} is already defined at line {keys[key.value]}"
-        children = [value for _, value in node.value]
-    return next(filter(None, (_twice(child, depth + 1) for child in children)), "")
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
+                return f"line {line}: the key {brief(key.value, 60)} is already defined at line {lines[key.value]}"
+            waiting.append(value)
+    return ""
 
 
 def _dashboard_problem(data: bytes) -> str:

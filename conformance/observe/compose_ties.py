@@ -14,7 +14,8 @@ from conformance.stacks.compose.interpolation import InvalidInterpolation, split
 from conformance.stacks.compose.service import image, mounts, settled
 
 _SOCKET = re.compile(r"(/var)?/run/(docker|podman/podman|containerd/containerd|crio/crio)\.sock")
-_ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_ABSOLUTE = re.compile(rf"/|~|{_WINDOWS.pattern}")
 _HOMES = ("HOME", "USERPROFILE", "HOMEPATH")
 _EVERYWHERE = ("/etc/localtime", "/etc/timezone")  # the clock of any Linux, read by many images
 _HOST_EXPORTER = re.compile(
@@ -71,6 +72,9 @@ def _settings(service: Mapping[str, Any]) -> Iterator[Tie]:
 
 def _paths(service: Mapping[str, Any]) -> Iterator[Tie]:
     read_only = _read_only_targets(service)
+    for volume in _volumes(service):
+        if isinstance(volume, str) and _WINDOWS.match(volume):
+            yield Tie(kind="host_path", detail=volume)
     for mount in mounts(service):
         detail, only_read = f"{mount.source}:{mount.target}", mount.target in read_only
         if _SOCKET.fullmatch(mount.source.rstrip("/")):
@@ -102,13 +106,17 @@ def _is_inside(root: Path, source: str) -> bool:
 def _read_only_targets(service: Mapping[str, Any]) -> frozenset[str]:
     """The targets of mounts that may only be read."""
     found = set()
-    volumes = service.get("volumes")
-    for volume in volumes if isinstance(volumes, list) else ():
+    for volume in _volumes(service):
         if isinstance(volume, Mapping) and _is_true(volume.get("read_only")):
             found.add(str(volume.get("target")))
         elif isinstance(volume, str) and "ro" in volume.rpartition(":")[2].split(","):
             found.update(mount.target for mount in mounts({"volumes": [volume]}))
     return frozenset(found)
+
+
+def _volumes(service: Mapping[str, Any]) -> list[Any]:
+    volumes = service.get("volumes")
+    return volumes if isinstance(volumes, list) else []
 
 
 def _is_true(value: Any) -> bool:

@@ -11,6 +11,7 @@ from conformance.stacks.compose.interpolation import Expression, InvalidInterpol
 from conformance.stacks.compose.service import environment
 
 _KEPT = 200  # variables and literals
+_NODES = 50_000  # of a tree: in YAML a few aliases make a tree of any size
 _WITHOUT_NEED = ("-", "+")  # the last character of an operator with which a variable may be unset
 
 # The name of a password, secret key or token: what it ends in. Access keys and user names are no secrets.
@@ -18,9 +19,10 @@ _SECRET = re.compile(
     r"(PASSWORD|PASSWD|PASSPHRASE|(^|_)PASS|(^|_)PWD|SECRET|(^|_)TOKEN|API_?KEY|AUTH_?KEY"
     r"|(SECRET|PRIVATE|ENCRYPTION|FERNET|SIGNING|MASTER|JWT)_?(ACCESS_?)?KEY)$"
 )
-_OPTION = re.compile(r"--?(?:[\w.]+[-.])*(?:password|passwd|secret|secret-key|token|requirepass)", re.IGNORECASE)
-_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'\"]*:(?P<password>[^\s@/'\"]+)@")
-_IN_DSN = re.compile(r"(?i)(?<![\w-])pass(?:word|wd)?\s*=\s*(?:'(?P<quoted>[^']+)'|(?P<plain>[^\s;&'\"]+))")
+_OPTION = re.compile(r"--?(?:\w+[-.])*(?:password|passwd|secret|secret-key|token|requirepass)", re.IGNORECASE)
+# (?<!…): else each letter of a long word would be tried as the first of a scheme
+_IN_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'\"]*:(?P<password>[^\s@/'\"]+)@")
+_IN_DSN = re.compile(r"(?i)(?<![\w.-])pass(?:word|wd)?\s*=\s*(?:'(?P<quoted>[^']+)'|(?P<plain>[^\s;&'\"]+))")
 _NO_VALUE = re.compile(r"(?i)(true|false|yes|no|on|off|none|null|\d|/run/secrets/.*|)")
 
 
@@ -75,17 +77,21 @@ def without_passwords(text: str) -> str:
     return _IN_DSN.sub(lambda match: f"{match[0].partition('=')[0]}=…", text)
 
 
-def places(tree: Any, at: str = "") -> Iterator[tuple[str, str]]:
+def places(tree: Any) -> Iterator[tuple[str, str]]:
     """The strings of a tree, each with the keys that lead to it; extensions at the top (``x-…``) left out."""
-    if isinstance(tree, str):
-        yield at, tree
-    elif isinstance(tree, Mapping):
-        for key, value in tree.items():
-            if not (at == "" and str(key).startswith("x-")):
-                yield from places(value, f"{at}.{key}" if at else str(key))
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from places(value, at)
+    waiting, left = [("", tree)], _NODES
+    while waiting:
+        at, value = waiting.pop()
+        below: list[tuple[str, Any]] = []
+        if isinstance(value, str):
+            yield at, value
+        elif isinstance(value, Mapping):
+            keys = [key for key in value if at or not str(key).startswith("x-")]
+            below = [(f"{at}.{key}" if at else str(key), value[key]) for key in keys[:left]]
+        elif isinstance(value, list):
+            below = [(at, item) for item in value[:left]]
+        waiting += reversed(below)
+        left -= len(below)
 
 
 def shouted(name: str) -> str:

@@ -103,11 +103,11 @@ def origin(model: ComposeModel, root: Path, service: str, path: str) -> str:
 
 
 def in_repository(root: Path, mount: Mount) -> str | None:
-    """The bind mount's source relative to the repository, ``.`` for all of it.
+    """The folder or file that is mounted, relative to the repository; ``.`` for all of it.
 
-    None: it is no bind mount or lies outside, also through a symbolic link.
+    None: the mount has none, or it lies outside, also through a symbolic link.
     """
-    source = _inside(root, mount) if mount.kind == "bind" else None
+    source = _inside(root, mount)
     return source.relative_to(root.resolve()).as_posix() if source else None
 
 
