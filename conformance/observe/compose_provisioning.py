@@ -29,7 +29,7 @@ MAX_YAML = 256 * 1024
 
 _FOLDER_OPTION = re.compile(r"cfg:(?:default\.)?paths\.provisioning=(.+)")
 _YAML = re.compile(r"\.ya?ml$")
-_LIKE_PROVISIONING = re.compile(rb"^(datasources|providers):\s*(#.*)?$", re.MULTILINE)
+_LIKE_PROVISIONING = re.compile(rb"^(datasources|providers):[ \t]*(\[|#|\r?$)", re.MULTILINE)
 _VARIABLE = re.compile(r"\$__env\{(?P<grafana>[^}]+)\}|\$\{(?P<braced>[^}]*)\}|\$(?P<bare>[A-Za-z_]\w*)")
 
 
