@@ -80,6 +80,12 @@ def test_one_of_http_and_protocol_is_enough() -> None:
     assert judge(dsk.test_the_scheduler_answers, no_protocol).status is Status.PASS
 
 
+def test_a_scheduler_that_does_not_start_is_heard() -> None:
+    nobody = Attempt(ok=False)
+    silent = facts(identity=nobody, protocol=nobody, scheduler_complaints="dask-scheduler-1: exited (127)")
+    assert "dask-scheduler-1: exited (127)" in judge(dsk.test_the_scheduler_answers, silent).observed
+
+
 def test_a_silent_scheduler_fails_and_the_retired_command_is_named() -> None:
     nobody = Attempt(ok=False, detail="OSError: timed out")
     silent = facts(identity=nobody, health=Answer(detail="refused"), protocol=nobody)
@@ -96,6 +102,7 @@ def test_a_silent_scheduler_fails_and_the_retired_command_is_named() -> None:
         ("Error: Got unexpected extra arguments: (2 tcp://dask-scheduler:8786).", "nprocs"),
         ("Waiting to connect to: tcp://localhost:8786", "address"),
         ("OSError: Timed out trying to connect to tcp://dask-scheduler:8786 after 30 s", "address"),
+        ('dask-worker-1: created (127), exec: "dask-worker": executable file not found in $PATH', "command"),
         ("Worker exceeded 95% memory budget. Restarting", "memory"),
         ("", "few"),
         ("ValueError: something else", "few"),
@@ -203,6 +210,13 @@ def test_work_that_is_not_shared_or_not_right_fails(fan_out: FanOut, hint: str |
 )
 def test_what_the_kits_own_version_may_have_spoilt_decides_nothing(changes: dict[str, Any]) -> None:
     assert judge(dsk.test_work_really_is_distributed, facts(**changes)).status is Status.UNOBSERVABLE
+
+
+def test_from_inside_its_container_the_cluster_has_no_other_version_to_blame() -> None:
+    failed = FanOut(tasks=8, expected=10, detail="TimeoutError: ")
+    versions_told = tuple(versions(member) for member in ("scheduler", ONE, TWO))
+    outcome = judge(dsk.test_work_really_is_distributed, facts(fan_out=failed, versions=versions_told, inside=True))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "no_answer")
 
 
 def test_lost_work_is_caught() -> None:

@@ -137,6 +137,37 @@ def test_a_port_that_the_kit_chose_says_nothing_of_the_author_s(api_url: str, st
 
 
 @pytest.mark.parametrize(
+    ("api_url", "published", "status"),
+    [
+        ("http://localhost:4200/api", (4200,), Status.PASS),
+        ("http://127.0.0.1:14200/api", (14200,), Status.PASS),  # another port in .env, told to the page as well
+        ("/api", (), Status.PASS),
+        ("http://localhost:4200/api", (4300,), Status.FAIL),
+        ("http://localhost:4200/api", (), Status.FAIL),
+        ("http://prefect-server:4200/api", (4200,), Status.FAIL),
+        ("http://localhost:80/api", (4200,), Status.UNOBSERVABLE),  # a proxy's port: what it passes on is not seen
+    ],
+)
+def test_the_page_must_name_a_port_that_the_author_publishes(
+    api_url: str, published: tuple[int, ...], status: Status
+) -> None:
+    remapped = facts(
+        port=49152, remapped=True, published=published, published_by_others=(80,),
+        ui=Ui(page=PAGE, settings=OK, api_url=api_url),
+    )  # fmt: skip
+    outcome = judge(CHECKS[1], remapped)
+    assert outcome.status is status
+    if status is Status.FAIL:
+        assert outcome.hint == ("api_url" if published else "unpublished")
+        assert "49152" not in outcome.es
+
+
+def test_a_server_that_is_down_is_heard() -> None:
+    silent = facts(health=SILENCE, version="", version_answer=SILENCE, complaints="prefect-server-1: exited (1)")
+    assert "prefect-server-1: exited (1)" in judge(CHECKS[0], silent).observed
+
+
+@pytest.mark.parametrize(
     ("pools", "hint"),
     [
         ((), "no_pool"),

@@ -75,6 +75,19 @@ def test_another_configuration_than_the_mounted_one_is_told(changes: dict[str, A
     assert (outcome.status, outcome.hint) == (Status.FAIL, hint)
 
 
+def test_nothing_mounted_is_told_when_the_image_s_own_file_is_loaded() -> None:
+    unmounted = {"mounted": None, "mounted_nothing": "/etc/prometheus/prometheus.yml"}
+    outcome = judge(CHECKS[0], facts(loaded=(ITSELF,), **unmounted))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "default")
+    assert outcome.observed.startswith("nothing is mounted at /etc/prometheus/prometheus.yml; loaded: prometheus [")
+    assert judge(CHECKS[0], facts(**unmounted)).status is Status.UNOBSERVABLE  # it came another way
+
+
+def test_a_prometheus_that_does_not_start_is_heard() -> None:
+    silent = facts(ready=Answer(detail="refused"), complaints='level=error msg="yaml: line 3"')
+    assert 'level=error msg="yaml: line 3"' in judge(CHECKS[0], silent).observed
+
+
 def test_the_job_that_was_not_loaded_is_named() -> None:
     outcome = judge(CHECKS[0], facts(loaded=(ITSELF,)))
     assert outcome.observed == "not loaded: dask-scheduler ['dask-scheduler:8787']; loaded beside the file: -"
