@@ -8,6 +8,7 @@ poolers) has none.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -155,7 +156,8 @@ class _Clues:
     def finding(self) -> Finding | None:
         if self.running:
             role, process = self.running[0]
-            return self._finding(role, Certainty.SURE, f"command {' '.join(process[:3])}")
+            named = itertools.takewhile(re.compile(r"\w[\w-]*").fullmatch, process[:3])  # no options, no addresses
+            return self._finding(role, Certainty.SURE, f"command {' '.join(named)}")
         return self.by_image() or self.by_looks()
 
     def by_image(self) -> Finding | None:
