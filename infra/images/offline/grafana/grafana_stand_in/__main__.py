@@ -60,8 +60,8 @@ def _serve(settings: Settings, store: Store) -> int:
     def provision() -> None:
         try:
             _provision(grafana, stop)
-        except ProvisioningError as error:
-            failure.append(str(error))
+        except (ProvisioningError, sqlite3.Error) as error:
+            failure.append(f"*provisioning.ProvisioningServiceImpl run error: {error}")
             server.should_exit = True
 
     worker = threading.Thread(target=provision)
@@ -74,13 +74,12 @@ def _serve(settings: Settings, store: Store) -> int:
     server = uvicorn.Server(config)
     try:
         server.run()
-    except SystemExit as end:
-        if end.code:  # uvicorn has said why it cannot listen
-            return _say(f"Error: ✗ *api.HTTPServer run error: failed to open listener on {config.host}:{config.port}")
-    worker.join()
-    if failure:
-        return _say(f"Error: ✗ *provisioning.ProvisioningServiceImpl run error: {failure[0]}")
-    return 0
+    except SystemExit as end:  # after a signal, or because it cannot listen (which uvicorn has said)
+        if end.code:
+            failure.append(f"*api.HTTPServer run error: failed to open listener on {config.host}:{config.port}")
+    if worker.ident:
+        worker.join()
+    return _say(f"Error: ✗ {failure[0]}") if failure else 0
 
 
 def _provision(grafana: Grafana, stop: threading.Event) -> None:
@@ -116,7 +115,8 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         logger = Logger("http.server")
-        (logger.error if record.levelno >= logging.ERROR else logger.info)(record.getMessage())
+        if record.levelno >= logging.ERROR:
+            logger.error(record.getMessage(), error=record.exc_info[1] if record.exc_info else "")
 
 
 def _say(text: str) -> int:

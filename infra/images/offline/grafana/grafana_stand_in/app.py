@@ -37,6 +37,11 @@ async def _absent(request: Request, error: Exception) -> Response:
     return JSONResponse({"message": "Not found" if status == 404 else "Method not allowed"}, status)
 
 
+async def _broken(request: Request, error: Exception) -> Response:
+    words = "Internal Server Error - Check the Grafana server logs for the detailed error message."
+    return JSONResponse({"message": words}, 500)
+
+
 def application(
     grafana: Grafana, started: Callable[[], None] | None = None, ended: Callable[[], None] | None = None
 ) -> ASGIApp:
@@ -53,7 +58,7 @@ def application(
     span: Callable[[Starlette], AbstractAsyncContextManager[None]] = lifespan
     app = Starlette(
         routes=[*server.ROUTES, *datasources.ROUTES, *dashboards.ROUTES, *page.ROUTES],
-        exception_handlers={404: _absent, 405: _absent},
+        exception_handlers={404: _absent, 405: _absent, 500: _broken},
         lifespan=span,
     )
     app.state.grafana = grafana

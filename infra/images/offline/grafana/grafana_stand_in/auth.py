@@ -16,7 +16,7 @@ from .settings import Settings
 from .store import Store
 
 _VIEWER = frozenset({"datasources:read", "datasources:query", "dashboards:read", "folders:read", "orgs:read"})
-_EDITOR = _VIEWER | {"dashboards:create", "dashboards:write", "dashboards:delete", "folders:create"}
+_EDITOR = _VIEWER | {"dashboards:create", "dashboards:write", "dashboards:delete", "folders:create", "folders:delete"}
 _ADMIN = _EDITOR | {"datasources:create", "datasources:write", "datasources:delete"}
 _SERVER_ADMIN = frozenset({"server:stats:read"})
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .provisioning.expand import ExpandError, expand_setting
 
+ORGANISATION = "Main Org."  # the only one here
 ROLES = ("Viewer", "Editor", "Admin")
 _TRUE = frozenset({"1", "t", "true", "y", "yes", "on"})
 
@@ -55,6 +56,8 @@ class Settings:
         role = get("GF_AUTH_ANONYMOUS_ORG_ROLE", "Viewer")
         if role not in ROLES:
             raise SettingsError(f"GF_AUTH_ANONYMOUS_ORG_ROLE={role!r} is none of {', '.join(ROLES)}")
+        anonymous = _true(get("GF_AUTH_ANONYMOUS_ENABLED", "false"))
+        anonymous = anonymous and get("GF_AUTH_ANONYMOUS_ORG_NAME", ORGANISATION) == ORGANISATION
         return cls(
             address=get("GF_SERVER_HTTP_ADDR", "0.0.0.0"),  # noqa: S104 - a container's server, as Grafana's default is
             port=int(port),
@@ -62,7 +65,7 @@ class Settings:
             provisioning=Path(get("GF_PATHS_PROVISIONING", "/etc/grafana/provisioning")),
             admin_user=get("GF_SECURITY_ADMIN_USER", "admin"),
             admin_password=get("GF_SECURITY_ADMIN_PASSWORD", "admin"),
-            anonymous_role=role if _true(get("GF_AUTH_ANONYMOUS_ENABLED", "false")) else None,
+            anonymous_role=role if anonymous else None,
             lock_out=not _true(get("GF_SECURITY_DISABLE_BRUTE_FORCE_LOGIN_PROTECTION", "false")),
         )
 

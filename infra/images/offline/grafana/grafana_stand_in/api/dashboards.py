@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..store import Conflict, Dashboard, Folder, Invalid
-from ..uids import MAX_LENGTH, fault_of, slug
+from ..store import Conflict, Dashboard, Folder, Invalid, StoreError
+from ..uids import slug
 from .calls import Call, error, reply, route
 
 MAX_LIMIT = 5000
@@ -145,10 +145,6 @@ def _save(call: Call) -> Response:
     title, uid = str(data.get("title") or "").strip(), str(data.get("uid") or "")
     if not title:
         raise error(400, "Dashboard title cannot be empty", status="empty-name")
-    if len(uid) > MAX_LENGTH:
-        raise error(400, f"uid too long, max {MAX_LENGTH} characters")
-    if fault_of(uid):
-        raise error(400, "uid contains illegal characters")
     folder_uid = str(body.get("folderUid") or "")
     if folder_uid and call.store.folder(uid=folder_uid) is None:
         raise error(400, "folder not found")
@@ -162,10 +158,13 @@ def _save(call: Call) -> Response:
             raise error(400, "Cannot save provisioned dashboard")
         if data.get("version") != old.version and body.get("overwrite") is not True:
             raise error(412, "The dashboard has been changed by someone else", status="version-mismatch")
-    saved = call.store.save_dashboard(
-        {**data, "title": title}, folder_uid=folder_uid, by=call.identity.login or "Anonymous",
-        id=old.id if old else None,
-    )  # fmt: skip
+    try:
+        saved = call.store.save_dashboard(
+            {**data, "title": title}, folder_uid=folder_uid, by=call.identity.login or "Anonymous",
+            id=old.id if old else None,
+        )  # fmt: skip
+    except StoreError as problem:
+        raise error(400, str(problem)) from None
     return reply(
         {
             "id": saved.id,
@@ -192,11 +191,24 @@ def _folders(call: Call) -> Response:
     return reply([{"id": folder.id, "uid": folder.uid, "title": folder.title} for folder in call.store.folders()])
 
 
-def _folder(call: Call) -> Response:
+def _one_folder(call: Call) -> Folder:
     folder = call.store.folder(uid=call.path["uid"])
     if folder is None:
         raise error(404, "folder not found", status="not-found")
-    return reply(_folder_body(folder))
+    return folder
+
+
+def _folder(call: Call) -> Response:
+    return reply(_folder_body(_one_folder(call)))
+
+
+def _delete_folder(call: Call) -> Response:
+    folder = _one_folder(call)
+    inside = [dashboard for dashboard in call.store.dashboards() if dashboard.folder_uid == folder.uid]
+    if any(_origin(call, dashboard)[0] for dashboard in inside):
+        raise error(400, "provisioned dashboard cannot be deleted")
+    call.store.delete_folder(folder.uid)
+    return reply({"message": f"Folder {folder.title} deleted", "title": folder.title, "id": folder.id})
 
 
 def _add_folder(call: Call) -> Response:
@@ -224,4 +236,5 @@ ROUTES = [
     route("/api/folders", _folders, "folders:read"),
     route("/api/folders", _add_folder, "folders:create", ("POST",)),
     route("/api/folders/{uid}", _folder, "folders:read"),
+    route("/api/folders/{uid}", _delete_folder, "folders:delete", ("DELETE",)),
 ]

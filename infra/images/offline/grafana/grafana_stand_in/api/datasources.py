@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import requests
 from starlette.responses import Response
 
 from ..queries.frames import Answer
+from ..queries.http import Unreachable, send
 from ..queries.model import Query
-from ..queries.prometheus import forward
 from ..queries.timing import TimeRange
 from ..sources import NAMES, kind_of, plugin_id
 from ..store import Conflict, DataSource, Invalid, NotFound, StoreError
@@ -162,12 +161,16 @@ def _delete(call: Call) -> Response:
     return reply({"message": "Data source deleted", "id": source.id})
 
 
+def _no_such_kind(source: DataSource) -> str:
+    return f"the kit's stand-in for Grafana has no datasources of type {source.type}"
+
+
 def _health(call: Call) -> Response:
     """400 with the same shape when it does not work."""
     source = _one(call)
     kind = kind_of(source)
     if kind is None:
-        raise error(404, "Plugin not found", messageId="plugin.notRegistered", statusCode=404)
+        raise error(501, _no_such_kind(source))
     health = kind.health(source)
     body: dict[str, Any] = {"status": "OK" if health.ok else "ERROR", "message": health.message}
     if health.details is not None:
@@ -184,13 +187,13 @@ def _proxy(call: Call) -> Response:
     if method in ("DELETE", "PUT") or (method == "POST" and path.strip("/") not in _POSTS):
         raise error(403, f"non allow-listed {method}s not allowed on proxied Prometheus datasource")
     try:
-        answer = forward(
-            source, method, path, query=call.request.url.query, body=call.body,
+        answer = send(
+            source, method, path, query=call.request.url.query or None, form=call.body,
             content_type=call.request.headers.get("content-type"),
         )  # fmt: skip
-    except requests.RequestException:
+    except Unreachable:
         return Response(status_code=502)
-    return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
+    return Response(answer.body, answer.status, media_type=answer.content_type)
 
 
 def _query(call: Call) -> Response:
@@ -206,11 +209,7 @@ def _query(call: Call) -> Response:
     results = {}
     for source, query in parsed:
         kind = kind_of(source)
-        if kind is None:
-            answer = Answer(error=f"the kit's stand-in for Grafana has no datasource of type {source.type}", status=501)
-        else:
-            answer = kind.query(source, query)
-        results[query.ref_id] = answer
+        results[query.ref_id] = kind.query(source, query) if kind else Answer(error=_no_such_kind(source), status=501)
     status = 400 if any(answer.error for answer in results.values()) else 200
     return reply({"results": {ref_id: answer.json(ref_id) for ref_id, answer in results.items()}}, status)
 
@@ -243,7 +242,9 @@ def _source_of(call: Call, item: dict[str, Any]) -> DataSource:
 def _query_of(item: dict[str, Any], time_range: TimeRange) -> Query:
     def whole(name: str, default: int) -> int:
         value = item.get(name)
-        return int(value) if isinstance(value, int | float) and 0 < value < 2**53 else default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**53:
+            return default
+        return int(value)
 
     ref_id = item.get("refId")
     own = item.get("timeRange")

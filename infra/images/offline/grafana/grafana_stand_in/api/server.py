@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from .. import COMMIT, VERSION
 from ..auth import unauthorized
+from ..settings import ORGANISATION
 from ..sources import plugin_id
 from .calls import Call, Grafana, reply, route
 
@@ -57,7 +58,7 @@ def _metrics(request: Request) -> Response:
 
 def _org(call: Call) -> Response:
     address = dict.fromkeys(("address1", "address2", "city", "zipCode", "state", "country"), "")
-    return reply({"id": 1, "name": "Main Org.", "address": address})
+    return reply({"id": 1, "name": ORGANISATION, "address": address})
 
 
 def _user(call: Call) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +15,6 @@ from typing import Any
 
 from ..logfmt import Logger
 from ..store import Store, StoreError
-from ..uids import MAX_LENGTH, fault_of
 from .datasources import ProvisioningError
 from .document import DocumentError, Fields, api_version, fields, read_root
 
@@ -35,14 +35,27 @@ class Provider:
     folders_from_files: bool
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a file's dashboard is told apart by."""
+
+    uid: str
+    title: str
+    folder_uid: str
+
+
 @dataclass
 class Reader:
-    """One provider at work."""
+    """One provider at work; ``seen`` by its last walk."""
 
     provider: Provider
     log: Logger
-    seen: list[tuple[str, tuple[str, str]]] = field(default_factory=list)  # uid, (title, folder) of the last walk
+    seen: list[Seen] = field(default_factory=list)
     may_write: bool = True
+
+
+class FolderError(Exception):
+    """The folder that dashboards belong into cannot be made."""
 
 
 class Dashboards:
@@ -55,7 +68,7 @@ class Dashboards:
             ProvisioningError: a file or a provider that Grafana refuses.
         """
         self._store = store
-        self._duplicates = threading.Lock()
+        self._comparing = threading.Lock()
         try:
             self.readers = [
                 Reader(provider, Logger(log.name, (("type", "file"), ("name", provider.name))))
@@ -68,10 +81,10 @@ class Dashboards:
         return next((reader.provider for reader in self.readers if reader.provider.name == name), None)
 
     def provision(self) -> None:
-        """The first walk. A provider whose path is not there ends it, as in Grafana: the rest waits for its interval.
+        """The first walk. What cannot be walked ends it, as in Grafana: the other providers wait for their intervals.
 
         Raises:
-            ProvisioningError: a path that cannot be read.
+            ProvisioningError: a path that is there and cannot be read; Grafana stops for that alone.
         """
         names = {reader.provider.name for reader in self.readers}
         for orphan in self._store.provisioned():
@@ -79,67 +92,71 @@ class Dashboards:
                 self._store.delete_dashboard(orphan.dashboard_id)
         log.info("starting to provision dashboards")
         for reader in self.readers:
+            name = reader.provider.name
             try:
                 self._walk(reader)
             except FileNotFoundError as error:
-                log.warn("Failed to provision config", name=reader.provider.name, error=_problem("stat", error))
+                log.warn("Failed to provision config", name=name, error=_problem("stat", error))
                 return
-            except OSError as error:
-                raise ProvisioningError(
-                    "Failed to provision dashboards: failed to provision config "
-                    f"{reader.provider.name}: {_problem('open', error)}"
-                ) from None
+            except (OSError, FolderError) as error:
+                words = f"Failed to provision dashboards: failed to provision config {name}: {_problem('open', error)}"
+                if isinstance(error, OSError):
+                    raise ProvisioningError(words) from None
+                Logger("provisioning").error("Failed to provision dashboard", error=words)
+                return
         self._restrict_duplicates()
         log.info("finished to provision dashboards")
 
-    def poll(self, stop: threading.Event) -> list[threading.Thread]:
-        """Walk again at every provider's interval until ``stop``."""
-        threads = [threading.Thread(target=self._poll, args=(reader, stop), daemon=True) for reader in self.readers]
-        for thread in threads:
-            thread.start()
-        return threads
+    def poll(self, stop: threading.Event) -> None:
+        """Walk again at every provider's interval until ``stop``, each in a thread of its own."""
+        for reader in self.readers:
+            threading.Thread(target=self._poll, args=(reader, stop), daemon=True).start()
 
     def _poll(self, reader: Reader, stop: threading.Event) -> None:
         while not stop.wait(reader.provider.interval):
             try:
                 self._walk(reader)
-            except OSError as error:
+                self._restrict_duplicates()
+            except (OSError, FolderError, sqlite3.Error) as error:
                 reader.log.error("failed to search for dashboards", error=_problem("stat", error))
-            self._restrict_duplicates()
 
     def _walk(self, reader: Reader) -> None:
         provider = reader.provider
         root = provider.path.resolve(strict=True)
         files = _json_files(root)
-        known = {row.external_id: row for row in self._store.provisioned() if row.provider == provider.name}
-        for known_path, row in known.items():
-            if Path(known_path) not in files:
-                forget = self._store.unprovision if provider.disable_deletion else self._store.delete_dashboard
-                forget(row.dashboard_id)
-        reader.seen = []
-        for path in files:
+        known = {Path(row.external_id): row for row in self._store.provisioned() if row.provider == provider.name}
+        for gone in known.keys() - files:
+            forget = self._store.unprovision if provider.disable_deletion else self._store.delete_dashboard
+            forget(known[gone].dashboard_id)
+        common = "" if provider.folders_from_files else self._folder(provider.folder, provider)
+        seen = []
+        for path in sorted(files):
             try:
                 data, checksum = _read_dashboard(path)
             except ValueError as error:
                 reader.log.error("failed to load dashboard from ", file=path, error=error)
                 continue
-            folder = path.parent.name if path.parent != root else ""
-            folder_uid = self._folder(folder if provider.folders_from_files else provider.folder, provider)
-            reader.seen.append((str(data.get("uid") or ""), (data["title"], folder_uid)))
-            row_before = known.get(str(path))
-            if (row_before and row_before.checksum == checksum) or not reader.may_write:
+            own_folder = provider.folders_from_files and path.parent != root
+            folder_uid = self._folder(path.parent.name, provider) if own_folder else common
+            seen.append(Seen(data.get("uid", ""), data["title"], folder_uid))
+            before = known.get(path)
+            if (before and before.checksum == checksum) or not reader.may_write:
                 continue
-            fault = _uid_fault(data)
-            if fault:
-                reader.log.error("failed to save dashboard", file=path, error=fault)
-                continue
-            self._store.save_dashboard(
-                data, folder_uid=folder_uid, by=BY, id=row_before.dashboard_id if row_before else None,
-                provisioning=(provider.name, str(path), checksum),
-            )  # fmt: skip
+            try:
+                self._store.save_dashboard(
+                    data, folder_uid=folder_uid, by=BY, id=before.dashboard_id if before else None,
+                    provisioning=(provider.name, str(path), checksum),
+                )  # fmt: skip
+            except StoreError as error:
+                reader.log.error("failed to save dashboard", file=path, error=error)
+        reader.seen = seen
 
     def _folder(self, title: str, provider: Provider) -> str:
-        """The uid of the folder, made when it is not there; without a name it is the root."""
+        """The uid of the folder, made when it is not there; without a name it is the root.
+
+        Raises:
+            FolderError
+        """
         if not title:
             return ""
         uid = provider.folder_uid
@@ -147,40 +164,28 @@ class Dashboards:
         try:
             return (folder or self._store.add_folder(title, uid)).uid
         except StoreError as error:
-            raise ProvisioningError(
-                f"failed to get or create provisioning folder with name {title!r}: {error}"
-            ) from None
+            raise FolderError(f'failed to get or create provisioning folder with name "{title}": {error}') from None
 
     def _restrict_duplicates(self) -> None:
         """Providers that share a uid, or a title in one folder, may not write until that ends (validator.go)."""
-        with self._duplicates:
-            uids = Counter(uid for reader in self.readers for uid, _ in reader.seen if uid)
-            titles = Counter(identity for reader in self.readers for _, identity in reader.seen)
+        with self._comparing:
+            seen = [(reader, one) for reader in self.readers for one in reader.seen]
+            uids = Counter(one.uid for _, one in seen if one.uid)
+            titles = Counter((one.title, one.folder_uid) for _, one in seen)
             for reader in self.readers:
-                twice = [uid for uid, _ in reader.seen if uids[uid] > 1]
-                same = [identity for _, identity in reader.seen if titles[identity] > 1]
-                for uid in sorted(set(twice)):
-                    log.warn(
-                        "the same UID is used more than once",
-                        orgId=1,
-                        uid=uid,
-                        times=uids[uid],
-                        providers=reader.provider.name,
-                    )
-                for title, folder in sorted(set(same)):
-                    log.warn(
-                        "dashboard title is not unique in folder",
-                        orgId=1,
-                        title=title,
-                        folderUid=folder,
-                        times=titles[title, folder],
-                    )
-                if twice or same:
-                    log.warn(
-                        "dashboards provisioning provider has no database write permissions because of duplicates",
-                        provider=reader.provider.name, orgId=1,
-                    )  # fmt: skip
-                reader.may_write = not (twice or same)
+                reader.may_write = True
+            for reader, one in seen:
+                where = {"orgId": 1, "provider": reader.provider.name}
+                if uids[one.uid] > 1:
+                    log.warn("the same UID is used more than once", uid=one.uid, times=uids[one.uid], **where)
+                elif titles[one.title, one.folder_uid] > 1:
+                    log.warn("dashboard title is not unique in folder", title=one.title, **where)
+                else:
+                    continue
+                if reader.may_write:
+                    words = "dashboards provisioning provider has no database write permissions because of duplicates"
+                    log.warn(words, **where)
+                reader.may_write = False
 
 
 def _read_all(folder: Path, env: Mapping[str, str]) -> list[Provider]:
@@ -240,29 +245,32 @@ def _provider(item: Fields) -> Provider:
             f"Failed to initialize file readers: failed to create file reader for config {name}: "
             "failed to load dashboards, path param is not a string"
         )
+    interval = item.integer("updateIntervalSeconds") or DEFAULT_INTERVAL
+    if interval < 0:
+        raise DocumentError("non-positive interval for NewTicker")  # Go panics over it
     return Provider(
         name=name,
         folder=item.text("folder"),
         folder_uid=item.text("folderUid"),
         disable_deletion=item.boolean("disableDeletion"),
-        interval=item.integer("updateIntervalSeconds") or DEFAULT_INTERVAL,
+        interval=interval,
         allow_ui_updates=item.boolean("allowUiUpdates"),
         path=Path(path),
         folders_from_files=options.get("foldersFromFilesStructure") is True,
     )
 
 
-def _json_files(root: Path) -> list[Path]:
+def _json_files(root: Path) -> set[Path]:
     """Every ``*.json`` below ``root``; hidden folders and links to folders are not entered."""
 
     def fail(error: OSError) -> None:
         raise error
 
-    found: list[Path] = []
+    found: set[Path] = set()
     for folder, below, names in os.walk(root, onerror=fail):
         below[:] = [name for name in below if not name.startswith(".")]
-        found.extend(Path(folder, name) for name in names if name.endswith(".json"))
-    return sorted(found)
+        found.update(Path(folder, name) for name in names if name.endswith(".json"))
+    return found
 
 
 def _read_dashboard(path: Path) -> tuple[dict[str, Any], str]:
@@ -276,22 +284,28 @@ def _read_dashboard(path: Path) -> tuple[dict[str, Any], str]:
     except OSError as error:
         raise ValueError(_problem("open", error)) from None
     try:
-        data = json.loads(content)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"invalid character in JSON: {error}") from None
-    title = data.get("title") if isinstance(data, dict) else None
-    if not isinstance(title, str) or not title.strip():
+        data, _ = _JSON.raw_decode(content.decode(errors="replace").lstrip(" \t\r\n"))  # Go too reads but one value
+    except RecursionError:
+        raise ValueError("exceeded max depth") from None
+    if not isinstance(data, dict):
+        data = {}
+    data = {
+        **data,
+        **{name: text.strip() if isinstance(text := data.get(name), str) else "" for name in ("title", "uid")},
+    }
+    if not data["title"]:
         raise ValueError("Dashboard title cannot be empty")
-    return {**data, "title": title.strip()}, hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return data, hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _uid_fault(data: Mapping[str, Any]) -> str:
-    """pkg/services/dashboards/errors.go, ErrDashboardUidTooLong and ErrDashboardInvalidUid."""
-    uid = str(data.get("uid") or "")
-    if len(uid) > MAX_LENGTH:
-        return f"uid too long, max {MAX_LENGTH} characters"
-    return "uid contains illegal characters" if fault_of(uid) else ""
+def _no_constant(name: str) -> None:
+    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
 
 
-def _problem(verb: str, error: OSError) -> str:
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _problem(verb: str, error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
     return f"{verb} {error.filename}: {(error.strerror or str(error)).lower()}"

@@ -117,12 +117,10 @@ def _check(configs: list[Config]) -> None:
     defaults = 0
     for source in (source for config in configs for source in config.datasources):
         if source.org_id not in (0, 1):
-            raise ProvisioningError(
-                f'Datasource provisioning error: failed to provision "{source.name}" data source: org not found'
-            )
+            raise DocumentError(f'failed to provision "{source.name}" data source: org not found')
         defaults += source.is_default
         if defaults > 1:
-            raise ProvisioningError(f"Datasource provisioning error: {TOO_MANY_DEFAULTS}")
+            raise DocumentError(TOO_MANY_DEFAULTS)
 
 
 def _apply(configs: list[Config], store: Store) -> None:

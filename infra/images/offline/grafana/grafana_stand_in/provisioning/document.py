@@ -25,6 +25,7 @@ _YAML_BOOL = {
 }
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+MAX_NODES = 100_000
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -130,7 +131,12 @@ def read_root(path: Path) -> yaml.Node | None:
         raise DocumentError(f"yaml: {line}{error.problem}") from None
     except yaml.YAMLError as error:
         raise DocumentError(f"yaml: {error}".replace("\n", " ")) from None
-    return None if node is None or _is_null(node) else node
+    except RecursionError:
+        raise DocumentError("yaml: exceeded max depth") from None
+    if node is None or _is_null(node):
+        return None
+    _bounded(node)
+    return node
 
 
 def fields(node: yaml.Node | None, env: Mapping[str, str] | None) -> Fields:
@@ -146,6 +152,20 @@ def api_version(node: yaml.Node | None) -> int:
     if not isinstance(version, yaml.ScalarNode) or version.style or not _FLOAT.fullmatch(version.value):
         raise _wrong_type(version, "int64")
     return int(float(version.value))
+
+
+def _bounded(root: yaml.Node) -> None:
+    """Aliases must not make a small file an endless one: every node counts as often as it would be read."""
+    waiting: list[Any] = [root]
+    for _ in range(MAX_NODES):
+        if not waiting:
+            return
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            waiting.extend(part for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+    raise DocumentError("yaml: document contains excessive aliasing")
 
 
 def _entries(node: yaml.Node) -> dict[str, yaml.Node]:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import socket
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
-
-import requests
 
 from ..store import DataSource
 from .frames import Answer, Field, Frame
+from .http import Reply, Unreachable, send
 from .model import Health, Query
 from .timing import TimeRange, format_interval, interval_ms, rounded_interval_ms
 
 DEFAULT_SCRAPE = "15s"
 SAFE_RESOLUTION = 11_000
-TIMEOUT = 60.0  # jsonData.queryTimeout's default
-MAX_BODY = 64 * 2**20
 _LEGEND = re.compile(r"\{\{\s*(.+?)\s*\}\}")
 _RATE_INTERVALS = ("$__rate_interval", "${__rate_interval}")
 _VARIABLES = (*_RATE_INTERVALS, "$__interval", "${__interval}", "$__interval_ms", "${__interval_ms}")
@@ -33,102 +27,58 @@ class Prometheus:
     def health(self, source: DataSource) -> Health:
         """``1+1``, as pkg/promlib/healthcheck.go."""
         try:
-            reply = _call(source, "query", {"query": "1+1", "time": "4"})
-            if reply.status_code != 200:
-                raise ValueError(f"{reply.status_code} {reply.reason}")
-            _number(json.loads(reply.content)["data"]["result"][1])
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            return Health(False, f"{_network(error)} - There was an error returned querying the Prometheus API.")
+            reply = _ask(source, "query", {"query": "1+1", "time": "4"})
+            if reply.status != 200:
+                raise ValueError(f"{reply.status} {reply.reason}")
+            _number(json.loads(reply.body)["data"]["result"][1])
+        except (Unreachable, ValueError, LookupError, TypeError) as error:
+            return Health(False, f"{error} - There was an error returned querying the Prometheus API.")
         details = {"application": "Prometheus", "features": {"rulerApiEnabled": False}}
         return Health(True, "Successfully queried the Prometheus API.", details)
 
     def query(self, source: DataSource, query: Query) -> Answer:
         """Instant, range or both; neither means range (pkg/promlib/models/query.go)."""
-        model = query.model
+        scrape = str(source.json_data.get("timeInterval") or "")
         try:
-            step = _step_ms(query, str(source.json_data.get("timeInterval") or ""))
+            step = _step_ms(query, scrape)
+            expr = _interpolate(query, scrape, step)
         except ValueError as error:
             return Answer(error=str(error), status=400)
-        expr = _interpolate(query, str(source.json_data.get("timeInterval") or ""), step)
-        instant = model.get("instant") is True
-        ranged = model.get("range") is True or not instant
+        instant = query.model.get("instant") is True
+        questions = []
+        if instant:
+            questions.append(("query", {"query": expr, "time": _seconds(query.time_range.end)}))
+        if query.model.get("range") is True or not instant:
+            questions.append(("query_range", _range(expr, query.time_range, step)))
         answer = Answer()
-        for api, parameters in (
-            ("query", {"query": expr, "time": _seconds(query.time_range.end)} if instant else None),
-            ("query_range", _range(expr, query.time_range, step) if ranged else None),
-        ):
-            if parameters is None:
-                continue
+        for api, parameters in questions:
             try:
-                part = _answer(_call(source, api, parameters), query, expr, step)
-            except requests.RequestException as error:
-                part = Answer(error=_network(error), status=502)
+                part = _answer(_ask(source, api, parameters), query, expr, step)
+            except Unreachable as error:
+                part = Answer(error=str(error), status=502)
             answer.frames += part.frames
             if part.error:
                 answer.error, answer.status = part.error, part.status
         return answer
 
 
-def forward(
-    source: DataSource, method: str, path: str, *, query: str, body: bytes, content_type: str | None
-) -> requests.Response:
-    """A request for the datasource's own address, with its credentials (pkg/api/pluginproxy/ds_proxy.go).
-
-    Raises:
-        requests.RequestException
-    """
-    url = source.url.rstrip("/") + "/" + path.lstrip("/") + (f"?{query}" if query else "")
-    headers = {"Content-Type": content_type} if content_type else {}
-    return requests.request(method, url, data=body or None, headers=headers, auth=_auth(source), timeout=30)
-
-
-def _call(source: DataSource, api: str, parameters: dict[str, str]) -> requests.Response:
-    """POST unless jsonData.httpMethod says otherwise; GET where POST is not allowed, as promlib's client does."""
-    url = f"{source.url.rstrip('/')}/api/v1/{api}"
+def _ask(source: DataSource, api: str, parameters: dict[str, str]) -> Reply:
+    """POST unless jsonData.httpMethod says otherwise."""
     if str(source.json_data.get("httpMethod") or "POST").upper() == "GET":
-        return requests.get(url, params=parameters, auth=_auth(source), timeout=TIMEOUT)
-    reply = requests.post(url, data=parameters, auth=_auth(source), timeout=TIMEOUT)
-    if reply.status_code in (400, 405) and not reply.content.startswith(b"{"):
-        return requests.get(url, params=parameters, auth=_auth(source), timeout=TIMEOUT)
-    return reply
+        return send(source, "GET", f"api/v1/{api}", query=parameters)
+    return send(source, "POST", f"api/v1/{api}", form=parameters)
 
 
-def _auth(source: DataSource) -> tuple[str, str] | None:
-    if source.basic_auth:
-        return source.basic_auth_user, source.secure.get("basicAuthPassword", "")
-    return (source.user, source.secure.get("password", "")) if source.user else None
-
-
-def _network(error: Exception) -> str:
-    """What went wrong, worded as Go's network library words it."""
-    request = getattr(error, "request", None)
-    if request is None or not request.url:
-        return str(error)
-    cause: BaseException | None = error
-    words = ""
-    while cause is not None and not words:
-        if isinstance(cause, socket.gaierror):
-            words = f"dial tcp: lookup {urlsplit(request.url).hostname}: no such host"
-        elif isinstance(cause, OSError) and cause.errno and not isinstance(cause, requests.RequestException):
-            words = f"dial tcp: connect: {os.strerror(cause.errno).lower()}"
-        elif isinstance(cause, requests.Timeout):
-            words = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        cause = cause.__cause__ or cause.__context__
-    return f'{request.method.title()} "{request.url}": {words or error}'
-
-
-def _answer(reply: requests.Response, query: Query, expr: str, step: int) -> Answer:
+def _answer(reply: Reply, query: Query, expr: str, step: int) -> Answer:
     executed = f"Expr: {expr}\nStep: {_go_duration(step)}"
     try:
-        if len(reply.content) > MAX_BODY:
-            raise ValueError("the answer is too large")
-        body = json.loads(reply.content)
+        body = json.loads(reply.body)
         if body["status"] != "success":
             problem = f"{body['errorType']}: {body['error']}"
-            return Answer([Frame(meta={"executedQueryString": executed})], problem, reply.status_code)
+            return Answer([Frame(meta={"executedQueryString": executed})], problem, reply.status)
         frames = _frames(body["data"], query, expr, step)
-    except (ValueError, KeyError, TypeError) as error:
-        return Answer(error=f"unexpected answer of Prometheus ({reply.status_code}): {error}", status=502)
+    except (ValueError, LookupError, TypeError) as error:
+        return Answer(error=f"unexpected answer of Prometheus ({reply.status}): {error}", status=502)
     frames = frames or [Frame()]
     frames[0].meta["executedQueryString"] = executed
     return Answer(frames)
@@ -141,7 +91,11 @@ def _frames(data: dict[str, Any], query: Query, expr: str, step: int) -> list[Fr
     if kind in ("scalar", "string"):
         series = [({}, [data["result"]])]
     else:
-        series = [(item["metric"], item["values"] if kind == "matrix" else [item["value"]]) for item in data["result"]]
+        series = [
+            (item["metric"], item.get("values") or [item["value"]])
+            for item in data["result"]
+            if "values" in item or "value" in item  # native histograms are left out
+        ]
     type_ = "timeseries-multi" if kind == "matrix" else "numeric-multi"
     frames = []
     for labels, points in series:
@@ -183,15 +137,12 @@ def _display_name(legend: str, labels: dict[str, str], expr: str) -> str:
 def _step_ms(query: Query, scrape: str) -> int:
     """pkg/promlib/models/query.go, calculatePrometheusInterval."""
     wanted = str(query.model.get("interval") or "")
-    if wanted in _VARIABLES:
-        least = interval_ms(scrape or DEFAULT_SCRAPE)
-    elif wanted:
+    if wanted and wanted not in _VARIABLES:
         least = interval_ms(wanted.lstrip("<>"))
-    elif scrape:
-        least = interval_ms(scrape.lstrip("<>"))
+    elif "intervalMs" in query.model:
+        least = query.interval_ms
     else:
-        given = query.model.get("intervalMs")
-        least = int(given) if isinstance(given, int) and given > 0 else interval_ms(DEFAULT_SCRAPE)
+        least = interval_ms((scrape or DEFAULT_SCRAPE).lstrip("<>"))
     length = query.time_range.milliseconds
     calculated = max(rounded_interval_ms(length / max(query.max_data_points, 1)), least)
     step = max(calculated, rounded_interval_ms(length / SAFE_RESOLUTION))
