@@ -104,7 +104,7 @@ run_sql() {
 
 make_database() {
     [[ $POSTGRES_DB != postgres ]] || return 0
-    POSTGRES_DB='' run_sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
+    run_sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
 }
 
 run_scripts() {

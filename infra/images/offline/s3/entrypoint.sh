@@ -20,7 +20,7 @@ credential() {
         printf %s "$2"
         return
     fi
-    value=${value//[$' \t\r\n']/}
+    value=${value#"${value%%[![:space:]]*}"} value=${value%"${value##*[![:space:]]}"}
     [[ -n $value ]] || fail "$name must not be empty."
     [[ $value != "$2" ]] || warn "$name uses the default $2 credential. Set non-default credentials for production deployments."
     printf %s "$value"
