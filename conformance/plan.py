@@ -12,7 +12,6 @@ from conformance.inputs import InputError
 from conformance.kit import Kit
 from conformance.profile import Profile, load_profile
 from conformance.report import files
-from conformance.stacks.opening import NOT_YET
 from conformance.text import printable
 from conformance.verdict.bundle import Evidence, check_folder
 from conformance.verdict.judge import DEPLOYED, ROLE_OF
@@ -50,7 +49,7 @@ class Plan:
     """What was asked for, found to be possible."""
 
     options: Options
-    kind: str  # of the stack: static | compose | embedded | recorded
+    kind: str  # of the stack: static | compose | embedded | attached | recorded
     is_reference: bool
     profile: Profile
     only: frozenset[str]  # the guarantees that the run is limited to, with those that they require; empty: all
@@ -123,8 +122,10 @@ def _kind(kit: Kit, options: Options, source: Path) -> str:
     """
     if options.static:
         return "static"
-    if options.stack in NOT_YET:
-        raise InputError(NOT_YET[options.stack])
+    if options.stack == "attached":
+        if options.env_file is None:
+            raise InputError("--stack attached needs --env-file FILE, which says where its services are")
+        return "attached"
     if options.stack == "compose" or (options.stack == "auto" and kit.engine_answers()):
         return "compose"
     if not _is_reference(kit, source):
@@ -150,6 +151,8 @@ def _selected(kit: Kit, profile: Profile, asked: tuple[str, ...]) -> frozenset[s
 
 
 def _subject(kit: Kit, options: Options) -> Subject:
+    if options.stack == "attached" and options.path is None:
+        return Subject(name="attached", source=printable(str(options.env_file)), commit=None)
     root = options.path or kit.reference()
     if _is_reference(kit, root):
         return Subject(name="reference", source="reference", commit=_commit(root))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "stack": {"help": "what to check: auto, compose, embedded, recorded (attached: not in this version)"},
+    "stack": {"help": "what to check: auto, compose, embedded, attached or recorded"},
     "path": {"type": Path, "help": "the repository to check; left out: the reference"},
     "source": {"help": argparse.SUPPRESS},  # how the command line's user named the repository
     "profile": {"help": "name of a profile, or the path of its TOML file"},

@@ -245,6 +245,7 @@ def _open(kit: Kit, plan: Plan) -> Stack:
         StackRequest(
             kind=plan.kind,
             source=options.path or kit.reference(),
+            is_named=options.path is not None,
             is_reference=plan.is_reference,
             env_file=options.env_file,
             compose_file=options.compose_file,

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from conformance.stacks.base import Stack, StackError
 
-NOT_YET = {"attached": "this version cannot attach to a running stack yet"}
-
 
 @dataclass(frozen=True)
 class StackRequest:
     """What was asked for on the command line."""
 
-    kind: str  # static | embedded | compose
+    kind: str  # static | embedded | compose | attached
     source: Path  # root of the repository
+    is_named: bool = True  # somebody named that repository, as opposed to the reference by default
     is_reference: bool = False
     env_file: Path | None = None
     compose_file: Path | None = None
@@ -56,7 +55,14 @@ def open_stack(request: StackRequest) -> Stack:
                     is_reference=request.is_reference,
                 )
             )
-    raise StackError(NOT_YET[request.kind])
+        case "attached":
+            from conformance.stacks import attached
+
+            if request.env_file is None:
+                raise StackError("--stack attached needs --env-file FILE, which says where its services are")
+            timeout = attached.TIMEOUT if request.timeout is None else request.timeout
+            return attached.AttachedStack(request.env_file, request.source if request.is_named else None, timeout)
+    raise ValueError(request.kind)
 
 
 def engine_answers() -> bool:

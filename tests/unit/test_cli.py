@@ -49,7 +49,7 @@ def on_tea(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "message"),
     [
         (["check", "--stack", "moon"], "Invalid value for '--stack': 'moon' is not one of"),
-        (["check", "--stack", "attached"], "this version cannot attach to a running stack yet"),
+        (["check", "--stack", "attached"], "--stack attached needs --env-file FILE, which says where its"),
         (["check", "--stack", "recorded"], "--stack recorded needs --evidence DIR"),
         (["check", "--compose-file", "x.yml"], "--compose-file: no such file: x.yml"),
         (["check", "nowhere"], "no such path: nowhere"),
@@ -228,7 +228,8 @@ def test_regrade_of_a_report_or_of_its_evidence(run: Run, on_tea: None, tmp_path
     assert run("check", "--stack", "recorded", "--evidence", "other/evidence", "--", *TEA)[0] == 1
 
 
-def test_a_static_check_of_any_repository_is_no_grade(tmp_path: Path) -> None:
+def test_a_static_check_of_any_repository_is_no_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))  # as where there is no Docker
     (tmp_path / "casa").mkdir()
     (tmp_path / "casa" / "README.md").write_text("# Casa\n", encoding="utf-8")
     done = conformance(tmp_path, "check", "casa", "--static", "--lang", "en")
@@ -260,6 +261,7 @@ def test_nothing_of_the_repository_or_of_the_callers_pytest_reaches_the_judge(tm
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
         }
     command = conformance_args("check", ".", "--static", "--lang", "en")
+    hostile["PATH"] = str(Path(sys.executable).parent)  # as where there is no Docker
     command[1:1] = ["-P"]  # the caller's own interpreter is his own affair; the judge's is ours
     hostile.pop("PYTHONPATH")
     done = subprocess.run(command, cwd=casa, env=hostile, capture_output=True, text=True, timeout=LIMIT, check=False)

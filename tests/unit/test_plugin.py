@@ -231,7 +231,7 @@ def test_a_static_run_starts_nothing_and_is_no_grade(tea: Tea, tmp_path: Path) -
     ("arguments", "message"),
     [
         (("--conformance-stack=moon",), "unknown stack: moon (known: auto, compose, embedded, attached, recorded)"),
-        (("--conformance-stack=attached",), "this version cannot attach to a running stack yet"),
+        (("--conformance-stack=attached",), "--stack attached needs --env-file FILE"),
         (("--conformance-stack=recorded",), "--stack recorded needs --evidence DIR"),
         ((EMBEDDED, "--conformance-profile=moon"), "unknown profile: moon (known: everything, reference;"),
         ((EMBEDDED, "--conformance-only=moon"), "unknown guarantee or family: moon"),
