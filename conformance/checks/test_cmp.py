@@ -209,7 +209,7 @@ def _cannot_fail(test: tuple[str, ...]) -> bool:
         return bool(_SURE.fullmatch(" ".join(words)))
     last = re.split(r"[;\n]", " ".join(words).strip().rstrip(";"))[-1]
     alternatives = last.split("||")
-    return all(_SURE.fullmatch(part.strip()) for part in alternatives[-1].split("&&"))
+    return all(_SURE.fullmatch(part.split("|")[-1].strip()) for part in alternatives[-1].split("&&"))
 
 
 def _needed(compose: ComposeFacts) -> Iterator[tuple[str, list[str]]]:
