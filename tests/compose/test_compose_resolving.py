@@ -192,6 +192,46 @@ def test_nothing_of_the_host_gets_in(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert made.model.resolved["services"]["a"]["environment"] == {"B": "", "C": "~"}
 
 
+@pytest.mark.parametrize(
+    "stack",
+    [
+        "services: {a: {image: x, env_file: OUTSIDE}}",
+        "services: {a: {image: x, env_file: '${PATH:+OUTSIDE}'}}",
+        "services: {a: {image: x, env_file: '${F}'}}",
+        "include: [sub/compose.yml]",
+        "services: {a: {extends: {file: OUTSIDE.yml, service: s}}}",
+        "include: [OUTSIDE.yml]",
+        "include: [OUTSIDE.yml]\n---\ninclude: []\nservices: {a: {image: x}}",
+        "x: &x {env_file: OUTSIDE}\nservices: {a: {image: x, ! <<: *x}}",
+        "x: &x {env_file: OUTSIDE}\nservices:\n  a:\n    image:\tx\n    <<: *x\n",
+        "services: {a: {image: x, env_file: link.env}}",
+        "services: {a: {image: x, env_file: linked/x}}",
+        "services: {a: {image: x, env_file: '../outside/x'}}",
+        "services: {a: {image: x, env_file: '" + "$\u212ax/" * 30 + "../" * 30 + "..OUTSIDE'}}",
+    ],
+)
+def test_no_file_outside_the_repository_is_read(tmp_path: Path, stack: str) -> None:
+    """Each is read by Compose itself where it is asked to resolve the author's own text."""
+    outside = repository(
+        tmp_path / "outside", {"x": "STOLEN=hunter2\n", "x.yml": "services: {s: {image: x, command: hunter2}}"}
+    )
+    root = repository(
+        tmp_path / "repo",
+        {
+            "docker-compose.yml": stack.replace("OUTSIDE", f"{outside}/x"),
+            ".env": f"F={outside}/x\n",
+            "sub/compose.yml": "services: {a: {image: x, env_file: '${G}'}}",
+            "sub/.env": f"G={outside}/x\n",
+        },
+    )
+    (root / "link.env").symlink_to(outside / "x")
+    (root / "linked").symlink_to(outside)
+    project = find(root)
+    made = resolve(project)
+    assert "hunter2" not in repr(made)
+    assert vet(project)
+
+
 _LINES = st.lists(
     st.tuples(
         st.sampled_from(["A", "B", "C"]),

@@ -11,6 +11,7 @@ from compose_files import repository
 from conformance.inputs import InputError
 from conformance.stacks.base import Role
 from conformance.stacks.compose.project import Project, find
+from conformance.stacks.compose.vetting import vet
 
 STACK = "services: {db: {image: postgres}}\n"
 
@@ -371,6 +372,76 @@ def test_nothing_outside_the_repository_is_read(tmp_path: Path, text: str, why: 
     assert [escape.why for escape in project.escapes if why in escape.why]
     assert {document.name for document in project.documents} <= {"docker-compose.yml", "a.yml"}
     assert project.service_env == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["${PATH:+/etc/passwd}", "${COMPOSE_DISABLE_ENV_FILE}/x", "${DOCKER_HOST-a}", "a/$\u212afoo/../../x", "${A:-${B}}",
+     "$$A/x", "${A+x}"],
+)  # fmt: skip
+def test_a_path_that_could_mean_something_else_to_compose_is_not_followed(tmp_path: Path, path: str) -> None:
+    project = find(repository(tmp_path, {"compose.yml": f"services: {{a: {{image: x, env_file: '{path}'}}}}"}))
+    assert [escape.text for escape in project.escapes] == [path]
+
+
+def test_variables_of_an_included_files_own_env_file_count_in_its_paths(tmp_path: Path) -> None:
+    root = repository(
+        tmp_path,
+        {
+            "compose.yml": "include: [sub/compose.yml, {path: other/compose.yml, env_file: other/x.env}]",
+            ".env": "BOTH=here.env\n",
+            "here.env": "A=1\n",
+            "sub/compose.yml": "services: {a: {image: x, env_file: ['${OUT}', '${BOTH}', '${IN}']}}",
+            "sub/.env": "OUT=/etc/passwd\nBOTH=/etc/passwd\nIN=in.env\n",
+            "sub/in.env": "B=${IN}\n",
+            "sub/here.env": "C=1\n",
+            "other/compose.yml": "services: {b: {image: x, env_file: '${X}'}}",
+            "other/x.env": "X=../../x\n",
+        },
+    )
+    project = find(root)
+    assert [(escape.document.name, escape.text) for escape in project.escapes] == [
+        ("sub/compose.yml", "${OUT}"),
+        ("other/compose.yml", "${X}"),
+    ]
+    assert set(project.service_env) == {
+        root / name for name in ("sub/.env", "other/x.env", "sub/here.env", "sub/in.env")
+    }
+    assert project.service_env[root / "sub/in.env"].values == {"B": "in.env"}
+
+
+def test_an_env_file_that_would_mean_two_things_is_a_problem(tmp_path: Path) -> None:
+    root = repository(
+        tmp_path,
+        {
+            "compose.yml": "include: [sub/compose.yml]\nservices: {a: {image: x, env_file: x.env}}",
+            "x.env": "A=${B}\n",
+            "sub/compose.yml": "services: {b: {image: x, env_file: ../x.env}}",
+            "sub/.env": "B=1\n",
+        },
+    )
+    assert find(root).problem == "sub/compose.yml:1: ../x.env means two things in two places"
+
+
+def test_every_document_of_a_file_is_followed(tmp_path: Path) -> None:
+    text = "include: [a.yml, ../x.yml]\n---\ninclude: [b.yml]\n"
+    project = find(repository(tmp_path, {"compose.yml": text, "a.yml": STACK, "b.yml": STACK}))
+    assert [document.name for document in project.documents] == ["compose.yml", "compose.yml", "a.yml", "b.yml"]
+    assert [escape.text for escape in project.escapes] == ["../x.yml"]
+
+
+@pytest.mark.parametrize("path", ["a\\0b", "x" * 5_000, "loop", "loop/x", "\\ud800", "a/" * 3_000])
+def test_paths_that_are_none_are_no_accident(tmp_path: Path, path: str) -> None:
+    text = f'''
+        include: ["{path}"]
+        services: {{a: {{image: x, env_file: "{path}", volumes: ["./{path}:/x"], build: "{path}"}}}}
+        secrets: {{s: {{file: "{path}"}}}}
+        '''
+    root = repository(tmp_path, {"compose.yml": text, ".env.example": "P=change-me\n"})
+    (root / "loop").symlink_to("loop")
+    project = find(root)
+    assert project.problem == ""
+    vet(project)
 
 
 def test_env_files_of_services_get_the_same_values(tmp_path: Path) -> None:

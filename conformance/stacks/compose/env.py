@@ -148,8 +148,8 @@ def _in_quotes(value: str) -> str:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether a sample's value asks to be replaced; what holds an address or an expression does not as a whole."""
-    if len(value) > MAX_PLACEHOLDER or any(mark in value for mark in ("@", "://", "$")):
+    """Whether a sample's value asks to be replaced; what holds an address, a path or an expression does not."""
+    if len(value) > MAX_PLACEHOLDER or any(mark in value for mark in "@/$"):
         return False
     return bool(_PLACEHOLDER.fullmatch(value.strip()))
 

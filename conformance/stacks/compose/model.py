@@ -37,7 +37,7 @@ from conformance.stacks.base import ComposeModel, StackError, Unavailable
 from conformance.stacks.compose import env
 from conformance.stacks.compose.interpolation import Expression, InvalidInterpolation, expressions, split
 from conformance.stacks.compose.project import Project
-from conformance.stacks.compose.raw import Document, KeyPath
+from conformance.stacks.compose.raw import Document, KeyPath, dump
 from conformance.text import clean
 
 TIMEOUT = 60.0  # seconds; Compose takes a tenth of one
@@ -68,11 +68,12 @@ def resolve(project: Project) -> Resolution:
 
     Raises:
         Unavailable: ``docker compose`` is not installed.
-        StackError: it does not end.
+        StackError: it does not end, or this machine has no place for a copy.
     """
     raw: Mapping[str, Any] = {}
-    for document in project.documents[: len(project.files)]:
-        raw = _over(raw, document.data)
+    for document in project.documents:
+        if document.path in project.files:
+            raw = _over(raw, document.data)
     known = ComposeModel(
         file=project.name,
         problem=clean(project.problem or _disproportion(project), MAX_PROBLEM),
@@ -92,6 +93,8 @@ def resolve(project: Project) -> Resolution:
             authored = _authored(_Copy(project, Path(folder, "author").resolve(), as_written=True), resolved)
     except _Refused as refused:
         return Resolution(replace(known, problem=refused.message))
+    except OSError as error:
+        raise StackError(f"the Compose files cannot be copied to be resolved: {error.strerror or error}") from None
     return Resolution(replace(known, authored=authored, resolved=resolved), printed)
 
 
@@ -121,10 +124,14 @@ class _Copy:
         self._folder = folder
         self._expressions: dict[str, str] = {}
         (folder / "home" / ".docker").mkdir(parents=True)
-        for document in project.documents:
-            self._put(document.path, self._renamed(document.text) if as_written else document.text)
         for path, of_service in project.service_env.items():
             self._put(path, env.written(of_service.values))
+        texts: dict[Path, dict[int, str]] = {}  # a file that is included twice is the same twice
+        for document in project.documents:
+            text = dump(document, self._renamed if as_written else str)
+            texts.setdefault(document.path, {}).setdefault(document.line_of(()), text)
+        for path, of_file in texts.items():
+            self._put(path, "\n---\n".join(of_file.values()))
         self._placed(project.directory).mkdir(parents=True, exist_ok=True)
         values = {name: value for name, value in project.env.values.items() if not name.startswith("COMPOSE_")}
         del values["HOME"]  # Compose's own is a folder of this copy
@@ -176,9 +183,8 @@ class _Copy:
 
     def as_read(self, services: Iterable[str]) -> dict[str, Any]:
         """What the files say of the services, without Compose: nothing is extended, expressions have their names."""
-        main = len(self._project.files)
         found: dict[str, Any] = {name: {} for name in services}
-        for document in (*self._project.documents[main:], *self._project.documents[:main]):
+        for document in sorted(self._project.documents, key=lambda one: one.path in self._project.files):
             written: Any = document.data.get("services")
             for name in found.keys() & (written if isinstance(written, dict) else {}).keys():
                 found[name] = _over(found[name], self._renamed_tree(written[name] or {}))
@@ -189,7 +195,7 @@ class _Copy:
             return {key: self._renamed_tree(value) for key, value in tree.items()}
         if isinstance(tree, list):
             return [self._renamed_tree(value) for value in tree]
-        return self._renamed_line(tree) if isinstance(tree, str) else tree
+        return self._renamed(tree) if isinstance(tree, str) else tree
 
     def _placed(self, path: Path) -> Path:
         return self._root / path.relative_to(self._project.root)
@@ -200,14 +206,10 @@ class _Copy:
         placed.write_text(text, encoding="utf-8", newline="")
 
     def _renamed(self, text: str) -> str:
-        return "".join(self._renamed_line(line) for line in text.splitlines(keepends=True))
-
-    def _renamed_line(self, line: str) -> str:
         try:
-            parts = list(split(line))
+            return "".join(part if isinstance(part, str) else self._name_for(part) for part in split(text))
         except InvalidInterpolation:
-            return line
-        return "".join(part if isinstance(part, str) else self._name_for(part) for part in parts)
+            return text
 
     def _name_for(self, expression: Expression) -> str:
         if not expression.operator:

@@ -261,21 +261,22 @@ def _read(project: Project, chosen: Path | None) -> Project:
     bindings = env.read(chosen, _name(root, chosen)) if chosen else ()
     name = _name(root, chosen) if chosen else ""
     values = _values(project, bindings, name)
-    read = sources.collect(root, project.files, project.directory, values)
+    read = sources.collect(root, project.files, project.directory, values, lambda unfilled: unfilled)
     filler = env.Filler(_literals(root, read.documents, values), _may_be_empty(read.documents))
     filled, generated = filler.filled(bindings)
-    if generated:
-        values = _values(project, filled, name)
-        read = sources.collect(root, project.files, project.directory, values)  # a path may hold a variable
+    values = _values(project, filled, name)
+    read = sources.collect(root, project.files, project.directory, values, lambda unfilled: filler.filled(unfilled)[0])
     service_env: dict[Path, EnvFile] = {}
     for reference in read.env_files:
-        source = reference.path if reference.path.is_file() else _stand_in(reference.path, chosen)
-        if source is None or not (reference.required or reference.path.is_file()):
+        stands = sources.is_file(reference.path)
+        source = reference.path if stands else _stand_in(reference.path, chosen)
+        if source is None or not (reference.required or stands):
             continue
         of_service, replaced = filler.filled(env.read(source, _name(root, source)))
-        service_env[reference.path] = EnvFile(
-            _name(root, source), env.values(of_service, _name(root, source), values), replaced
-        )
+        known = env.values(of_service, _name(root, source), reference.values)
+        if service_env.setdefault(reference.path, EnvFile(_name(root, source), known, replaced)).values != known:
+            line = reference.document.line_of(reference.at)
+            raise ComposeProblem(reference.document.name, line, f"{reference.text} means two things in two places")
     used = [expression for document in read.documents for expression in expressions(document.data)]
     return replace(
         project,
@@ -299,6 +300,8 @@ def _needs_value(expression: Expression) -> bool:
 def _stand_in(missing: Path, chosen: Path | None) -> Path | None:
     """What takes the place of an env file that a service names and that a repository rightly does not hold."""
     stem = missing.name.lower().strip(".")
+    if not sources.is_folder(missing.parent):
+        return None
     samples = [file for file in _examples(missing.parent) if stem in file.name.lower()]
     if samples:
         return samples[0]
@@ -353,7 +356,7 @@ def _mounted(root: Path, documents: Sequence[Document], values: Mapping[str, str
                 continue
             if not sources.inside(root, path):
                 continue
-            folders = [path] if path.is_file() else _folders(path)
+            folders = [path] if sources.is_file(path) else _folders(path)
             for file in (one for folder in folders for one in _files_in(folder)):
                 count += 1
                 if count > MAX_SCANNED:
@@ -364,7 +367,7 @@ def _mounted(root: Path, documents: Sequence[Document], values: Mapping[str, str
 
 def _files_in(path: Path) -> list[Path]:
     try:
-        files = [path] if path.is_file() else sorted(path.iterdir())
+        files = [path] if sources.is_file(path) else sorted(path.iterdir())
         texts = [file for file in files if file.suffix.lower() in _MOUNTED_TEXT and file.is_file()]
     except OSError:
         return []
