@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.stacks.compose import env
@@ -85,6 +85,7 @@ def test_outer_values_win() -> None:
     assert env.values(bindings, "x", {"A": "outer"}) == {"A": "own", "B": "outer"}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True), st.text(st.characters(codec="utf-8"))))
 def test_what_is_written_is_read_back(known: dict[str, str]) -> None:
     assert values(env.written(known)) == known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.stacks.compose.interpolation import (
@@ -56,6 +56,7 @@ def test_parts_come_in_order_and_keep_what_is_written() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="${}:-?+AB a", max_size=40))
 def test_parts_joined_are_the_text(text: str) -> None:
     try:
@@ -65,6 +66,7 @@ def test_parts_joined_are_the_text(text: str) -> None:
     assert "".join(part if isinstance(part, str) else part.text for part in parts) == text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_doubled_dollars_are_plain_ones(text: str) -> None:
     assert substitute(text.replace("$", "$$"), VALUES) == text

@@ -203,7 +203,7 @@ def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, "# nothing yet\n").data == {}
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab: -[]{}&*!<>'\"|#\n\t$,?%@", max_size=60))
 def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yml"
@@ -252,6 +252,7 @@ def test_what_is_dumped_is_the_same_document_in_one_line(tmp_path: Path) -> None
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         _TEXT.filter(lambda key: key != "<<"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from compose_files import repository
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.stacks.base import ComposeModel
@@ -378,6 +378,7 @@ _TREES = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["services", "networks", "volumes", "configs", "include"]), _TREES))
 def test_any_shape_is_looked_at_without_stumbling(
     tmp_path_factory: pytest.TempPathFactory, tree: dict[str, Any]
