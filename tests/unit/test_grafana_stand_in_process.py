@@ -16,7 +16,8 @@ from grafana_stand_in_running import PATIENCE, ended, environment, running, writ
 from conformance.stacks.ports import PortBlock
 
 from grafana_stand_in.__main__ import main  # isort: skip - on the path since grafana_stand_in_running
-from grafana_stand_in.store import DataSource, Store  # isort: skip
+from grafana_stand_in.models import DataSource  # isort: skip
+from grafana_stand_in.store import Store  # isort: skip
 
 SOURCE = "apiVersion: 1\ndatasources: [{name: Prometheus, type: prometheus, url: 'http://prometheus:9090'}]\n"
 Ends = Callable[..., tuple[int, str]]

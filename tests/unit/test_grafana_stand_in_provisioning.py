@@ -14,7 +14,8 @@ from grafana_stand_in_running import PATIENCE, environment, write
 from grafana_stand_in.provisioning import datasources  # isort: skip - on the path since the line above
 from grafana_stand_in.provisioning.dashboards import Dashboards  # isort: skip
 from grafana_stand_in.provisioning.datasources import ProvisioningError  # isort: skip
-from grafana_stand_in.store import DataSource, NotFound, Store  # isort: skip
+from grafana_stand_in.models import DataSource  # isort: skip
+from grafana_stand_in.store import NotFound, Store  # isort: skip
 from grafana_stand_in.uids import uid_of_name  # isort: skip
 
 PROMETHEUS = """

@@ -52,6 +52,21 @@ class TestSettings:
         assert by_image.admin_password == by_grafana.admin_password == "from a file"
         assert "from a file" not in repr(by_image)
 
+    def test_reads_grafana_ini_and_lets_the_environment_win(self, tmp_path: Path) -> None:
+        ini = tmp_path / "grafana.ini"
+        ini.write_text(
+            "app_mode = production\n# a comment\n[server]\nhttp_port = 3003 ; inline\n;protocol = https\n"
+            '[security]\n  admin_user = profe\n  admin_password = """#clave;"""\n'
+            "[auth.anonymous]\nenabled = true\norg_role = Admin\n"
+        )
+        env = {"GF_PATHS_CONFIG": str(ini), "GF_SECURITY_ADMIN_USER": "otra", "GF_AUTH_ANONYMOUS_ORG_ROLE": "${ROLE}"}
+        settings = Settings.from_env({**env, "ROLE": "Editor"})
+        assert (settings.port, settings.admin_user, settings.admin_password) == (3003, "otra", "#clave;")
+        assert settings.anonymous_role == "Editor"
+        ini.write_text("[server\n")
+        with pytest.raises(SettingsError, match="failed to parse"):
+            Settings.from_env(env)
+
     @pytest.mark.parametrize(
         ("env", "words"),
         [

@@ -53,7 +53,11 @@ def main() -> int:
 
 
 def _serve(settings: Settings, store: Store) -> int:
-    """Requests are answered while provisioning runs, as in Grafana: what is provisioned may appear a moment later."""
+    """Requests are answered while provisioning runs: what is provisioned may appear a moment later.
+
+    So it is in Grafana 11 and 12; 13 waits (pkg/registry/backgroundsvcs/adapter/dependencies.go). Who asks has to be
+    right with either.
+    """
     grafana = Grafana(settings, store)
     stop, failure = threading.Event(), list[str]()
 

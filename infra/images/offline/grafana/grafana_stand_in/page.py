@@ -13,8 +13,8 @@ from starlette.routing import Route
 from . import VERSION
 from .api.calls import Grafana
 from .auth import Refused, identify
+from .models import Dashboard, DataSource
 from .sources import kind_of, plugin_id
-from .store import Dashboard, DataSource
 
 _TEMPLATE = Environment(autoescape=True).from_string("""<!doctype html>
 <html lang="es"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -1,13 +1,15 @@
-"""What the stand-in takes from the environment, read as Grafana and its image read it.
+"""What the stand-in takes from the environment and from ``grafana.ini``, read as Grafana and its image read them.
 
 Sources: "Configure Grafana" (grafana.com/docs/grafana/latest/setup-grafana/configure-grafana), packaging/docker/run.sh.
-Variables of Grafana that change nothing here (``GF_USERS_*``, ``GF_SERVER_ROOT_URL``, …) are accepted and left alone.
+Settings of Grafana that change nothing here (``GF_USERS_*``, ``GF_SERVER_ROOT_URL``, …) are accepted and left alone.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as IniError
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,13 +42,14 @@ class Settings:
         """Read the variables; an empty one counts as absent (pkg/setting/setting.go, applyEnvVariableOverrides).
 
         Raises:
-            SettingsError: a port that is none, a secret file that cannot be read, a variable given both ways.
+            SettingsError: a port that is none, a file that cannot be read, a variable given both ways.
         """
         values = _with_files(os.environ if env is None else env)
+        written = _ini(Path(values.get("GF_PATHS_CONFIG") or "/etc/grafana/grafana.ini"))
 
         def get(name: str, default: str) -> str:
             try:
-                return expand_setting(values.get(name) or default, values)
+                return expand_setting(values.get(name) or written.get(name) or default, values)
             except ExpandError as error:
                 raise SettingsError(f"{name}: {error}") from None
 
@@ -72,6 +75,34 @@ class Settings:
 
 def _true(text: str) -> bool:
     return text.strip().lower() in _TRUE
+
+
+def _ini(path: Path) -> dict[str, str]:
+    """The settings of ``grafana.ini`` by the variables that would override them; a file that is not there has none."""
+    parser = ConfigParser(
+        interpolation=None, strict=False, default_section="", delimiters=("=",), comment_prefixes=("#", ";"),
+        inline_comment_prefixes=("#", ";"),
+    )  # fmt: skip
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        parser.read_string("\n".join(("[default]", *map(str.strip, lines))), str(path))  # indented is not continued
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, IniError) as error:
+        raise SettingsError(f'failed to parse "{path}": {error}'.replace("\n", " ")) from None
+    return {
+        f"GF_{section}_{key}".upper().replace(".", "_").replace("-", "_"): _unquoted(value)
+        for section in parser.sections()
+        for key, value in parser.items(section)
+        if value
+    }
+
+
+def _unquoted(text: str) -> str:
+    for mark in ('"""', '"', "'", "`"):
+        if len(text) >= 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
+            return text[len(mark) : -len(mark)]
+    return text
 
 
 def _with_files(env: Mapping[str, str]) -> dict[str, str]:

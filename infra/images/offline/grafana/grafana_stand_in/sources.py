@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from .models import DataSource
 from .queries.model import Kind
 from .queries.postgres import Postgres
 from .queries.prometheus import Prometheus
-from .store import DataSource
 
 POSTGRES = "grafana-postgresql-datasource"
 ALIASES = {"postgres": POSTGRES}  # "postgres" in a file is answered with the plugin's id

@@ -10,12 +10,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .uids import MAX_LENGTH, fault_of, new_uid, slug
+from .models import Dashboard, DataSource, Folder, Provisioning
+from .uids import MAX_LENGTH, fault_of, new_uid
 
 FILE = "stand-in.db"  # not grafana.db: a volume may hold a real one
 LOCK_AFTER, LOCK_SECONDS = 5, 300  # pkg/services/loginattempt/loginattemptimpl/login_attempt.go
@@ -61,68 +62,6 @@ class Conflict(StoreError):  # noqa: N818
 
 class Invalid(StoreError):  # noqa: N818
     """A value that is not allowed."""
-
-
-@dataclass(frozen=True)
-class DataSource:
-    """pkg/services/datasources/models.go. ``secure`` never leaves the server but for the datasource itself."""
-
-    name: str
-    type: str
-    uid: str = ""
-    org_id: int = 1
-    access: str = "proxy"
-    url: str = ""
-    user: str = ""
-    database: str = ""
-    basic_auth: bool = False
-    basic_auth_user: str = ""
-    with_credentials: bool = False
-    is_default: bool = False
-    json_data: dict[str, Any] = field(default_factory=dict)
-    secure: dict[str, str] = field(default_factory=dict, repr=False)
-    read_only: bool = False
-    is_prunable: bool = False
-    version: int = 1
-    id: int = 0
-
-
-@dataclass(frozen=True)
-class Folder:
-    id: int
-    uid: str
-    title: str
-
-    @property
-    def url(self) -> str:
-        return f"/dashboards/f/{self.uid}/{slug(self.title)}"
-
-
-@dataclass(frozen=True)
-class Provisioning:
-    """Where a dashboard comes from: which provider, which file (absolute), and what was in it."""
-
-    dashboard_id: int
-    provider: str
-    external_id: str
-    checksum: str
-
-
-@dataclass(frozen=True)
-class Dashboard:
-    id: int
-    uid: str
-    title: str
-    folder_uid: str
-    data: dict[str, Any]
-    version: int
-    created: str
-    updated: str
-    updated_by: str
-
-    @property
-    def url(self) -> str:
-        return f"/d/{self.uid}/{slug(self.title)}"
 
 
 class Store:

@@ -7,7 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..store import Conflict, Dashboard, Folder, Invalid, StoreError
+from ..models import Dashboard, Folder
+from ..store import Conflict, Invalid, StoreError
 from ..uids import slug
 from .calls import Call, error, reply, route
 

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response
 
+from ..models import DataSource
 from ..queries.frames import Answer
 from ..queries.http import Unreachable, send
 from ..queries.model import Query
 from ..queries.timing import TimeRange
 from ..sources import NAMES, kind_of, plugin_id
-from ..store import Conflict, DataSource, Invalid, NotFound, StoreError
+from ..store import Conflict, Invalid, NotFound, StoreError
 from .calls import Call, error, reply, route
 
 # pkg/api/pluginproxy/ds_proxy.go, validateRequest: POST only where the plugin's routes allow it

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..logfmt import Logger
-from ..store import DataSource, NotFound, Store, StoreError
+from ..models import DataSource
+from ..store import NotFound, Store, StoreError
 from ..uids import uid_of_name
 from .document import DocumentError, Fields, api_version, fields, read_root
 

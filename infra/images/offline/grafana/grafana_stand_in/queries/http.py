@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ..store import DataSource
+from ..models import DataSource
 
 CONNECT, READ = 10.0, 60.0  # seconds: the SDK's dial timeout, and jsonData.queryTimeout's default
 MAX_BODY = 64 * 2**20

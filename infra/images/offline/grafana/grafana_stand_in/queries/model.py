@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..store import DataSource
+from ..models import DataSource
 from .frames import Answer
 from .timing import TimeRange
 

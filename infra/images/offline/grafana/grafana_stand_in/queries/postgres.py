@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from ..store import DataSource
+from ..models import DataSource
 from .frames import Answer, Field, Frame
 from .macros import Fill, MacroError, interpolate
 from .model import Health, Query

@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from ..store import DataSource
+from ..models import DataSource
 from .frames import Answer, Field, Frame
 from .http import Reply, Unreachable, send
 from .model import Health, Query
