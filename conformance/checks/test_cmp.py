@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from conformance.checks.ports import faults
 from conformance.checks.standing import cause, has_fallen, how
-from conformance.observe.compose_facts import ComposeFacts, Service, Tie
+from conformance.observe.compose_facts import Address, ComposeFacts, Service, Tie
 from conformance.observe.containers import ContainersFacts
 from conformance.observe.disruption_facts import DisruptionFacts
 from conformance.verdict.parameters import Parameters
@@ -93,7 +93,7 @@ def test_services_address_each_other_by_name(compose: ComposeFacts) -> None:
         f"{name}: {address.place}: {address.host}:{address.port} ({', '.join(address.of)})"
         for name, service in compose.services.items()
         for address in service.addresses
-        if address.of and not (address.own or address.browser or address.host == "0.0.0.0")  # noqa: S104 - where it listens
+        if address.of and not _is_right(address)
     ]
     holds(not places, observed="; ".join(places), places=places)
 
@@ -245,6 +245,11 @@ def _waited_for(compose: ComposeFacts, name: str) -> set[str]:
                 found.add(other)
                 waiting.append(other)
     return found
+
+
+def _is_right(address: Address) -> bool:
+    """Its own, or people's, or where it listens. Whom Grafana's datasources call is another promise (GRF-03)."""
+    return address.own or address.browser or address.datasource or address.host == "0.0.0.0"  # noqa: S104
 
 
 def _is_harmless(tie: Tie, service: Service, platform: str) -> bool:

@@ -54,6 +54,7 @@ _LISTENS_VARIABLE = re.compile(
     r"^PORT$|(LISTEN|BIND)(_|$)|^RUSTFS_(CONSOLE_)?ADDRESS$|^(GF_SERVER_HTTP|PREFECT_SERVER_API|STREAMLIT_SERVER|MB_JETTY)_PORT$"
 )
 _CONFIGURATION = re.compile(r"\.(ya?ml|ini|conf|cfg|toml|properties|env)$", re.IGNORECASE)
+_DATASOURCES = re.compile(r"/datasources/[^/]+\.ya?ml$")
 _COMMENT = re.compile(r"\s*[#;]|\s*//")
 
 
@@ -63,6 +64,7 @@ class _Text(NamedTuple):
     place: str
     key: str
     text: str
+    file: str = ""  # in the container
 
 
 def namings(model: ComposeModel, name: str) -> tuple[Naming, ...]:
@@ -75,7 +77,7 @@ def namings(model: ComposeModel, name: str) -> tuple[Naming, ...]:
             rf"(?:@|//)(?:{hosts})(?![\w.-])|(?<![\w./@-])(?:{hosts}):\d"
             rf"|(?:(?i:\bhost=)|-h +|--host[ =])(?:{hosts})(?![\w.-])"
         )
-        for place, key, text in texts if other != name else ():
+        for place, key, text, _ in texts if other != name else ():
             alone = (key == "-h" or _HOST_NAME.search(key.upper())) and re.fullmatch(hosts, text.strip())
             if alone or in_address.search(text):
                 found.setdefault(other, []).append(place)
@@ -99,7 +101,8 @@ def addresses(
     }
     variables = environment(service)
     found: dict[Address, None] = {}
-    for place, key, text in [*_own_texts(service), *_mounted_texts(model, root, name, configuration)]:
+    is_grafana = Role.GRAFANA in roles.get(name, ())
+    for place, key, text, file in [*_own_texts(service), *_mounted_texts(model, root, name, configuration)]:
         for match in _LOCAL.finditer(text):
             scheme, host = (match["scheme"] or "").lower(), match["host"].lower()
             port = int(match["port"]) if match["port"] else _implied(key, scheme, text, match[0], variables)
@@ -113,6 +116,7 @@ def addresses(
                     own=port in own and "docker" not in host,
                     of=tuple(of),
                     browser=bool(_FOR_BROWSERS.search(shouted(key))),
+                    datasource=is_grafana and bool(_DATASOURCES.search(file)),
                 )
             ] = None
     worst_first = sorted(found, key=lambda address: address.own or address.browser or not address.of)
@@ -142,7 +146,7 @@ def _mounted_texts(model: ComposeModel, root: Path, name: str, configuration: Se
             if _CONFIGURATION.search(path) or mount.kind == "config":
                 place = origin(model, root, name, path)
                 for key, text in _values(path, data.decode("utf-8", errors="replace")):
-                    yield _Text(place, key, text)
+                    yield _Text(place, key, text, path)
 
 
 def _values(name: str, text: str) -> Iterator[tuple[str, str]]:
@@ -173,7 +177,7 @@ def _listened(model: ComposeModel, name: str, roles: Mapping[str, Sequence[Role]
         found.update(exposed(service))
         for role in roles.get(other, ()):
             found.update(ROLE_PORTS.get(role, ()))
-        for _, key, text in _own_texts(service):
+        for _, key, text, _ in _own_texts(service):
             is_option = _LISTENS_OPTION.fullmatch(key)
             if is_option or _LISTENS_VARIABLE.search(key):
                 listening = re.search(r"(?:^|:)(\d{1,5})$", text.strip())

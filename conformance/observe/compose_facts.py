@@ -70,6 +70,7 @@ class Address(Facts):
     own: bool = False  # the service itself listens there
     of: tuple[str, ...] = ()  # the services that listen on that port
     browser: bool = False  # it is for people's browsers, which are not in the container
+    datasource: bool = False  # it is of a file that provisions Grafana's datasources
 
 
 class Tie(Facts):

@@ -253,6 +253,7 @@ def test_a_circle_of_dependencies_ends() -> None:
         ({"of": ("scheduler",), "own": True}, Status.PASS),
         ({"of": ("scheduler",), "browser": True}, Status.PASS),
         ({"of": ("scheduler",), "host": "0.0.0.0"}, Status.PASS),
+        ({"of": ("prometheus",), "datasource": True}, Status.PASS),  # GRF-03's
         ({}, Status.PASS),
     ],
 )

@@ -336,6 +336,20 @@ configs: {{inline: {{content: "scheduler: tcp://localhost:8786"}}}}
     }
 
 
+def test_the_url_of_a_datasource_is_told_apart(tmp_path: Path) -> None:
+    for name in ("datasources/p.yml", "more.yml"):
+        (tmp_path / "grafana" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "grafana" / name).write_text("url: http://localhost:9090", encoding="utf-8")
+    text = """
+services:
+  grafana: {image: g, volumes: ["./grafana:/etc/grafana/provisioning"]}
+  prometheus: {image: p}
+"""
+    facts = look(tmp_path, text, grafana=Role.GRAFANA, prometheus=Role.PROMETHEUS)
+    told = {one.place: one.datasource for one in facts.services["grafana"].addresses}
+    assert told == {"grafana/datasources/p.yml": True, "grafana/more.yml": False}
+
+
 # --- what ties it to a host -------------------------------------------------------------------------------------------
 
 
