@@ -142,6 +142,9 @@ class Collector:
     def tell(self, subject: str, message: str) -> None:
         self._progress.note(subject, self._redactor.text(message))
 
+    def observes(self, subject: str) -> bool:
+        return subject in self._subjects
+
     def wait_from(self, waiter: _Job, subject: str) -> Observation:
         """``waiter``'s observer asks for another observation.
 
@@ -207,6 +210,9 @@ class _Probe:
 
     def observation(self, subject: str) -> Observation:
         return self._collector.wait_from(self._job, subject)
+
+    def observes(self, subject: str) -> bool:
+        return self._collector.observes(subject)
 
     def progress(self, message: str) -> None:
         self._collector.tell(self._job.subject, message)

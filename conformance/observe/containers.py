@@ -33,7 +33,7 @@ MAX_CONTAINERS = 40
 MAX_LISTED = 20
 MAX_PROBES = 4  # workers that reachability is tried from
 MAX_REACHES = 8
-AT_WORK = ("postgres", "objects", "dask", "prefect", "prometheus", "grafana")
+AT_WORK = ("postgres", "objects", "dask", "prefect", "prometheus", "grafana", "pipeline")
 """Subjects whose experiments the containers must survive."""
 STATEFUL = (Role.POSTGRES, Role.OBJECT_STORE)
 STATELESS = (Role.DASK_SCHEDULER, Role.DASK_WORKER, Role.PREFECT_SERVER, Role.PREFECT_WORKER)
@@ -129,7 +129,7 @@ def collect(stack: Stack, probe: Probe) -> ContainersFacts:
         compute = pool.submit(_from_compute, stack, model, seen)
         watch.settle()
     looked_at = {one.container.id: one for one in (task.result() for task in tasks)}
-    for subject in AT_WORK:
+    for subject in filter(probe.observes, AT_WORK):
         with suppress(ValueError):  # it waits for this one: then this one does not wait for it
             probe.observation(subject)
     containers = watch.settle()

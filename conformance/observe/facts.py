@@ -52,6 +52,9 @@ class Probe(Protocol):
     def observation(self, subject: str) -> Observation:
         """The observation of another subject; waits until it is made. For order: look before you experiment."""
 
+    def observes(self, subject: str) -> bool:
+        """Whether this run observes that subject in any case; another would be observed for the asker alone."""
+
     def progress(self, message: str) -> None:
         """Tell the person who waits what is being done."""
 

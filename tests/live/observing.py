@@ -20,6 +20,9 @@ class Alone:
         self.asked.append(subject)
         return Observation(subject=subject, status=ObservationStatus.ERROR, reason="not observed here")
 
+    def observes(self, subject: str) -> bool:
+        return False
+
     def progress(self, message: str) -> None:
         assert message
 

@@ -200,6 +200,14 @@ def test_disruption_comes_after_everything_else(release: threading.Event) -> Non
     assert order == ["a", "disruption"]
 
 
+def test_observers_can_tell_what_the_run_observes_in_any_case() -> None:
+    def tells(stack: Stack, probe: Probe) -> Facts:
+        return Seen(what=" ".join(subject for subject in ("a", "b", "c") if probe.observes(subject)))
+
+    observers = {"a": tells, "b": returns(""), "c": returns("")}
+    assert collector(observers, subjects=("a", "c")).observation("a").facts == {"what": "a c", "number": 0.0}
+
+
 def test_nobody_can_wait_for_disruption() -> None:
     observation = collector({"a": asks_for("disruption"), "disruption": returns("")}).observation("a")
     assert "cannot wait for disruption" in observation.reason
