@@ -176,3 +176,39 @@ def test_a_role_whose_image_cannot_be_had_ends_the_run(tmp_path: Path) -> None:
     document = {"services": {"db": {"image": "postgres:9"}}}
     with pytest.raises(StackError, match=r"--images campus: no image in place of postgres:9 \(db\)"):
         generated(tmp_path, document, found(db=Role.POSTGRES), Images("campus", ()))
+
+
+def test_secrets_and_configs_are_files_of_the_run(tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    root.mkdir()
+    (root / "here.txt").write_text("here")
+    document = {
+        "services": {"db": {"image": "postgres"}},
+        "secrets": {
+            "here": {"file": str(root / "here.txt"), "name": "fixed"},
+            "given": {"content": "t0ken"},
+        },
+        "configs": {"inline": {"content": "price: $$5"}},
+    }
+    made, _ = generated(tmp_path, document)
+    read = {name: Path(one["file"]).read_text() for name, one in made.document["secrets"].items()}
+    assert read == {"here": "here", "given": "t0ken"}
+    assert Path(made.document["configs"]["inline"]["file"]).read_text() == "price: $5"
+
+
+def test_a_volume_that_is_a_folder_of_the_repository_is_mounted_as_one(tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    (root / "init").mkdir(parents=True)
+    (root / "init" / "01.sql").write_text("SELECT 1")
+    options = {"type": "none", "o": "bind", "device": str(root / "init")}
+    document = {
+        "services": {
+            "db": {"image": "postgres", "volumes": [{"type": "volume", "source": "init", "target": "/initdb.d"}]}
+        },
+        "volumes": {"init": {"driver": "local", "driver_opts": options}},
+    }
+    made, _ = generated(tmp_path, document)
+    (mount,) = service(made)["volumes"]
+    assert mount["type"] == "bind"
+    assert (Path(mount["source"]) / "01.sql").exists()
+    assert "volumes" not in made.document

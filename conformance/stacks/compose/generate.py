@@ -7,7 +7,7 @@ files could change after they were vetted.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ def generate(
         StackError: an image that a role needs cannot be had, or a bound folder cannot be copied.
     """
     roles = {finding.service: finding.role for finding in findings}
+    folders = dict(_folders_as_volumes(document))
     labels = {**labels, RUN: marker}
     services: dict[str, Any] = {}
     mapped: dict[str, Entry] = {}
@@ -87,7 +88,7 @@ def generate(
             if not needed:
                 left_out[name] = f"its image cannot be had with --images {images.name}"
                 continue
-        services[name] = _service(name, service, role, root, staging, ports.get(name, {}), labels)
+        services[name] = _service(name, service, role, root, staging, ports.get(name, {}), labels, folders)
         if entry is not None and not images.upstream:
             mapped[name] = entry
             services[name] |= {"image": entry.image}
@@ -111,9 +112,9 @@ def generate(
         "name": project,
         "services": services,
         "networks": networks,
-        "volumes": {name: {"labels": labels} for name in document.get("volumes", {})},
-        "secrets": _files(document.get("secrets", {}), root, staging),
-        "configs": _files(document.get("configs", {}), root, staging),
+        "volumes": {name: {"labels": labels} for name in document.get("volumes", {}) if name not in folders},
+        "secrets": _files("secrets", document, root, staging),
+        "configs": _files("configs", document, root, staging),
     }
     return Generated({key: value for key, value in generated.items() if value}, mapped, left_out)
 
@@ -143,10 +144,11 @@ def _service(
     staging: Staging,
     ports: Mapping[int, int],
     labels: Mapping[str, str],
+    folders: Mapping[str, str],
 ) -> dict[str, Any]:
     new = {key: copy.deepcopy(value) for key, value in service.items() if key not in _DROPPED}
     new["labels"] = {**(service.get("labels") or {}), **labels}
-    new["volumes"] = [_mount(name, mount, role, root, staging) for mount in service.get("volumes") or []]
+    new["volumes"] = [_mount(name, mount, role, root, staging, folders) for mount in service.get("volumes") or []]
     new["logging"] = {"driver": "json-file", "options": {"max-size": "20m"}}
     if ports:
         new["ports"] = [
@@ -168,7 +170,19 @@ def _networks(service: Mapping[str, Any]) -> dict[str, Any]:
     return networks
 
 
-def _mount(name: str, mount: Mapping[str, Any], role: Role, root: Path, staging: Staging) -> dict[str, Any]:
+def _folders_as_volumes(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Named volumes that are folders of the host (``driver_opts: {o: bind, device: …}``), and which."""
+    for name, volume in document.get("volumes", {}).items():
+        options = (volume or {}).get("driver_opts") or {}
+        if "bind" in str(options.get("o", "")).split(",") and options.get("device"):
+            yield name, str(options["device"])
+
+
+def _mount(
+    name: str, mount: Mapping[str, Any], role: Role, root: Path, staging: Staging, folders: Mapping[str, str]
+) -> dict[str, Any]:
+    if mount.get("source") in folders:
+        mount = {**mount, "type": "bind", "source": str(root / folders[mount["source"]])}
     if mount.get("type") != "bind":
         return dict(mount)
     target = str(mount["target"]).rstrip("/")
@@ -178,14 +192,16 @@ def _mount(name: str, mount: Mapping[str, Any], role: Role, root: Path, staging:
     return {**kept, "source": str(source)}
 
 
-def _files(declared: Mapping[str, Any], root: Path, staging: Staging) -> dict[str, Any]:
-    """Secrets and configs, their files staged."""
+def _files(kind: str, document: Mapping[str, Any], root: Path, staging: Staging) -> dict[str, Any]:
+    """Secrets or configs, all as staged files."""
     kept: dict[str, Any] = {}
-    for name, one in declared.items():
-        one = {key: value for key, value in one.items() if key in ("file", "content", "environment")}
+    for name, one in document.get(kind, {}).items():
         if "file" in one:
-            one["file"] = str(staging.bind("", Path(one["file"]), root, holds_state=False))
-        kept[name] = one
+            path = staging.bind("", Path(one["file"]), root, holds_state=False)
+        else:
+            content = str(one.get("content", ""))
+            path = staging.write(f"{kind}/{name}", content.replace("$$", "$") if kind == "configs" else content)
+        kept[name] = {"file": str(path)}
     return kept
 
 

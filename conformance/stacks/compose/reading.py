@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from conformance.inputs import InputError
 from conformance.stacks import discovery
 from conformance.stacks.base import ComposeModel, Role, StackError
-from conformance.stacks.compose import access, configured, model, project, vetting
+from conformance.stacks.compose import access, configured, env, model, project, vetting
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,25 @@ def read(
         if not refusal.service or roles.get(refusal.service, Role.OTHER) is not Role.OTHER:
             raise StackError(f"{refusal}; --trust runs it all the same")
         left_out.setdefault(refusal.service, str(refusal))
+    secrets = dict(_secrets(resolution.document, found.env.values))
+    document = {**resolution.document, "secrets": secrets} if secrets else resolution.document
     read_model = replace(resolution.model, findings=findings)
+    if secrets:
+        read_model = replace(read_model, resolved={**read_model.resolved, "secrets": secrets})
     return Reading(
         model=read_model,
-        document=resolution.document,
+        document=document,
         secrets=access.secrets_of(read_model, found.env.values, found.root),
         left_out=left_out,
     )
+
+
+def _secrets(document: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The secrets with what is in them where that is no file: a secret's file is rarely in a repository."""
+    for name, secret in document.get("secrets", {}).items():
+        if "environment" in secret:
+            yield name, {"content": values.get(str(secret["environment"]), "")}
+        elif "file" in secret and not Path(secret["file"]).exists():
+            yield name, {"content": env.generated_value()}
+        else:
+            yield name, secret

@@ -55,6 +55,14 @@ class Staging:
         self._copied[source] = target
         return target
 
+    def write(self, name: str, content: str) -> Path:
+        """A file of the kit's own."""
+        path = self.folder / "written" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        path.chmod(0o666)
+        return path
+
     def _place(self, source: Path, root: Path, kind: str) -> Path:
         """A place that no other source gets: the same path below a folder of this run."""
         try:
