@@ -22,7 +22,9 @@ _TEMPLATE = Environment(autoescape=True).from_string("""<!doctype html>
 <style>
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}
-th,td{border:1px solid #c8ccd1;padding:.3rem .6rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+th,td{border:1px solid #c8ccd1;padding:.3rem .6rem;text-align:left;vertical-align:top}
+td,code{overflow-wrap:anywhere}
+th,td:not(:last-child){min-width:7rem}
 .note{border-left:.4rem solid #b35900;background:#fff4e5;padding:.5rem 1rem}
 </style></head><body>
 <h1>Sustituto de Grafana · Grafana stand-in</h1>
