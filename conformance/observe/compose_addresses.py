@@ -54,6 +54,8 @@ _LISTENS_VARIABLE = re.compile(
     r"^PORT$|(LISTEN|BIND)(_|$)|^RUSTFS_(CONSOLE_)?ADDRESS$|^(GF_SERVER_HTTP|PREFECT_SERVER_API|STREAMLIT_SERVER|MB_JETTY)_PORT$"
 )
 _CONFIGURATION = re.compile(r"\.(ya?ml|ini|conf|cfg|toml|properties|env)$", re.IGNORECASE)
+_OWN_CODE = {Role.DASK_SCHEDULER, Role.DASK_WORKER, Role.PREFECT_SERVER, Role.PREFECT_WORKER}
+_OF_SYSTEM = re.compile(r"^/etc/|/\.config/")
 _DATASOURCES = re.compile(r"/datasources/[^/]+\.ya?ml$")
 _COMMENT = re.compile(r"\s*[#;]|\s*//")
 
@@ -89,9 +91,12 @@ def addresses(
 ) -> tuple[Address, ...]:
     """The local addresses in the environment, the command and the mounted configuration of a service.
 
-    Health checks are left out: they run in the container and ask its own service.
+    Health checks are left out: they run in the container and ask its own service. So are the files beside the code of
+    a service of one's own, in which there may be a section for each place where it runs.
     """
     service = naming.service(model, name)
+    if service.get("build") is not None or _OWN_CODE & set(roles.get(name, ())):
+        configuration = [mount for mount in configuration if mount.kind == "config" or _OF_SYSTEM.search(mount.target)]
     own = _listened(model, name, roles)
     shared = {other for other in model.resolved.get("services") or {} if _home(model, other) == _home(model, name)}
     others = {

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from conformance.observe import mounts
 from conformance.observe.facts import Facts, Observer, Probe
-from conformance.stacks.base import Stack, Unavailable
+from conformance.stacks.base import Role, Stack, Unavailable
 
 MAX_FILES = 20_000
 MAX_LISTED = 20
@@ -24,6 +24,7 @@ _KEY_TEXT = re.compile(rb"^-----BEGIN ([A-Z ]+ )?PRIVATE KEY-----", re.MULTILINE
 _SAMPLE = re.compile(r"(example|sample|template|dist|ejemplo|plantilla)", re.IGNORECASE)
 _ADR = re.compile(r"(^|[-_ ])adr([-_ ]|\d)", re.IGNORECASE)
 _SOURCE = re.compile(r"\.(py|ipynb|js)$", re.IGNORECASE)
+_SERVERS = (Role.POSTGRES, Role.OBJECT_STORE, Role.PROMETHEUS, Role.GRAFANA)
 _ADR_FOLDERS = {"adr", "adrs", "decisions", "decisiones"}
 _CODE = re.compile(r"^(```|~~~).*?^\1|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\2(?!`)", re.MULTILINE | re.DOTALL)
 # no bracket in a link's text but an image's: else each of "[[[[…" would be followed to the end of its line
@@ -43,7 +44,7 @@ class SourceFacts(Facts):
     broken_links: tuple[str, ...]  # "document -> target", relative links of Markdown documents
     folders: tuple[str, ...] = ()  # at the top
     env_examples: tuple[str, ...] = ()  # samples of a .env
-    misplaced: tuple[str, ...] = ()  # application source in a folder that the Compose file mounts as configuration
+    misplaced: tuple[str, ...] = ()  # application source in a folder that is mounted as a server's configuration
 
 
 def collect(stack: Stack, probe: Probe) -> SourceFacts:
@@ -132,14 +133,19 @@ def _broken_links(root: Path, known: set[str]) -> Iterator[str]:
 
 
 def _misplaced(stack: Stack, root: Path, known: set[str]) -> set[str]:
-    """Application source in folders that the Compose file mounts as configuration; none where it cannot be seen."""
+    """Application source in folders that the Compose file mounts as the configuration of a server.
+
+    Servers are those of other people's making: what a service of one's own reads from ``/etc`` may well be Python.
+    None where there is no Compose model to be seen.
+    """
     try:
         model = stack.compose()
     except Unavailable:
         return set()
     folders = {
         mounts.in_repository(root, mount)
-        for service in model.resolved.get("services") or {}
+        for role in _SERVERS
+        for service in model.services_of(role)
         for mount in mounts.configuration(model, root, service)
     }
     return {

@@ -336,6 +336,23 @@ configs: {{inline: {{content: "scheduler: tcp://localhost:8786"}}}}
     }
 
 
+@pytest.mark.parametrize(
+    ("more", "target", "is_read"),
+    [
+        ("image: web", "/app/settings.yml", True),
+        ("build: .", "/app/settings.yml", False),
+        ("build: .", "/etc/web/settings.yml", True),
+        ("build: .", "/root/.config/dask/dask.yml", True),
+    ],
+)
+def test_files_beside_ones_own_code_are_not_read(tmp_path: Path, more: str, target: str, is_read: bool) -> None:
+    (tmp_path / "settings.yml").write_text("development: {url: 'tcp://localhost:8786'}", encoding="utf-8")
+    text = f"services:\n  it:\n    {more}\n    volumes: ['./settings.yml:{target}']\n{BESIDE}"
+    assert bool(look(tmp_path, text, **ROLES).services["it"].addresses) is is_read
+    of_a_worker = look(tmp_path, text, **ROLES, it=Role.DASK_WORKER).services["it"].addresses
+    assert bool(of_a_worker) is (is_read and "/app" not in target)
+
+
 def test_the_url_of_a_datasource_is_told_apart(tmp_path: Path) -> None:
     for name in ("datasources/p.yml", "more.yml"):
         (tmp_path / "grafana" / name).parent.mkdir(parents=True, exist_ok=True)

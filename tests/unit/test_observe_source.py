@@ -188,7 +188,8 @@ def test_folders_and_samples_are_told(tmp_path: Path) -> None:
 def test_code_among_mounted_configuration_is_misplaced(tmp_path: Path) -> None:
     for name in (
         "infra/grafana/provisioning/datasources/make.py", "infra/init/10-load.ipynb", "infra/init/20-schema.sql",
-        "infra/prometheus.yml", "infra/near.py", "apps/flow.py", "volumes/pg/x.py", "dash/view.js",
+        "infra/prometheus.yml", "infra/near.py", "apps/flow.py", "gunicorn/gunicorn.conf.py", "volumes/pg/x.py",
+        "dash/view.js",
     ):  # fmt: skip
         write(tmp_path, name)
     targets = {
@@ -196,13 +197,15 @@ def test_code_among_mounted_configuration_is_misplaced(tmp_path: Path) -> None:
         "db": {"infra/init": "/docker-entrypoint-initdb.d", "volumes/pg": "/var/lib/postgresql/data"},
         "prometheus": {"infra/prometheus.yml": "/etc/prometheus/prometheus.yml"},
         "worker": {"apps": "/app"},
+        "web": {"gunicorn": "/etc/gunicorn"},
     }
     services = {
         name: {"volumes": [{"type": "bind", "source": f"{tmp_path}/{at}", "target": to} for at, to in mounted.items()]}
         for name, mounted in targets.items()
     }
-    grafana = Finding("grafana", Role.GRAFANA, Certainty.SURE, "image grafana/grafana")
-    facts = look(tmp_path, ComposeModel(resolved={"services": services}, findings=(grafana,)))
+    roles = {"grafana": Role.GRAFANA, "db": Role.POSTGRES, "prometheus": Role.PROMETHEUS, "worker": Role.DASK_WORKER}
+    findings = tuple(Finding(name, role, Certainty.SURE, "image") for name, role in roles.items())
+    facts = look(tmp_path, ComposeModel(resolved={"services": services}, findings=findings))
     assert facts.misplaced == (
         "dash/view.js",
         "infra/grafana/provisioning/datasources/make.py",
