@@ -64,7 +64,9 @@ def test_health_checks_can_fail(compose: ComposeFacts, containers: ContainersFac
         name
         for name in without
         if lasting[name].health.disabled
-        or (not seen[name].health_check if name in seen else _WITHOUT_CHECK.fullmatch(_name(lasting[name].image)))
+        or (
+            seen[name].health_check != "image" if name in seen else _WITHOUT_CHECK.fullmatch(_name(lasting[name].image))
+        )
     ]
     holds(
         not (vain or known),
