@@ -32,6 +32,7 @@ from conformance.text import clean
 
 MAX_SERVICES = 60
 MAX_LISTED = 50
+MAX_VARIABLES = 1_000
 
 _WAITS = re.compile(r"wait[-_]?for|dockerize|\buntil\b|\bwhile +!|pg_isready|\bnc +-\w*z")
 _JOB_NAME = re.compile(
@@ -53,7 +54,7 @@ def collect(stack: Stack, probe: Probe) -> ComposeFacts:
         env_file=model.env_file,
         env_generated=model.env_generated[:MAX_LISTED],
         env_example=model.env_example,
-        documented=model.env_documented[: 4 * MAX_LISTED],
+        documented=model.env_documented[:MAX_VARIABLES],
         variables=variables(model.authored),
         secrets=inline_secrets(model.authored),
         platform=machine(),

@@ -107,6 +107,7 @@ def addresses(
     variables = environment(service)
     found: dict[Address, None] = {}
     is_grafana = Role.GRAFANA in roles.get(name, ())
+    is_on_the_host = service.get("network_mode") == "host"  # where everything that is published is local
     for place, key, text, file in [*_own_texts(service), *_mounted_texts(model, root, name, configuration)]:
         for match in _LOCAL.finditer(text):
             scheme, host = (match["scheme"] or "").lower(), match["host"].lower()
@@ -118,7 +119,7 @@ def addresses(
                     place=place,
                     host=host,
                     port=port,
-                    own=port in own and "docker" not in host,
+                    own=(port in own and "docker" not in host) or is_on_the_host,
                     of=tuple(of),
                     browser=bool(_FOR_BROWSERS.search(shouted(key))),
                     datasource=is_grafana and bool(_DATASOURCES.search(file)),

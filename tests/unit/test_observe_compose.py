@@ -297,6 +297,7 @@ def test_another_service_called_as_oneself(
         "command: [serve, --host, 127.0.0.1, --port, '8786', --self, 'http://localhost:8786']",
         "{command: [x, 'localhost:8786'], expose: ['8786']}",
         "{command: [x, 'localhost:8786'], network_mode: 'service:scheduler'}",
+        "{command: [x, 'localhost:8786'], network_mode: host}",
         "healthcheck: {test: 'curl http://localhost:8786'}",
     ],
 )
