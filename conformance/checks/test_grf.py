@@ -45,7 +45,7 @@ def test_grafana_is_healthy(grafana: GrafanaFacts) -> None:
     health = grafana.health
     holds(
         health.ok and grafana.database == "ok",
-        observed=f"GET /api/health: {health.status} {health.detail}{_log(grafana)}",
+        observed=f"GET /api/health: {health.status or 'no answer'}{_log(grafana)}; {health.detail}",
         hint=_cause(STOPPED, *grafana.log),
     )
 

@@ -150,8 +150,8 @@ def _tried(api: GrafanaApi, datasource: Datasource) -> Datasource:
 
 
 def _models(api: GrafanaApi, files: Provisioning | None) -> Iterator[tuple[Dashboard, Json]]:
-    """The dashboards with what they hold, once Grafana has read as many as there are files."""
-    expected = 1 if files is None else len(files.dashboards)
+    """The dashboards with what they hold, once Grafana has read as many as there are files; one where none is seen."""
+    expected = max(1, len(files.dashboards)) if files else 1
     deadline = time.monotonic() + PROVISIONED_S
     while len(listed := _search(api) or []) < expected and time.monotonic() < deadline:
         time.sleep(0.5)
