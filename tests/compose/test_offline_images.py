@@ -23,13 +23,17 @@ POSTGRES, POSTGRES_15, POSTGIS = "postgres:18", "postgres:15", "postgis:15"
 S3, MINIO = "s3:4.48", "minio:4.48"
 DASK, CLASSIC_DASK = "dask:2026.8.0", "dask:2026.3.0"
 PREFECT, PROMETHEUS, EXPORTER, RUNTIME = "prefect:3.8.8", "prometheus:2.53", "postgres-exporter:0.17", "runtime:0.1.0"
+NODE_EXPORTER = "node-exporter:1.9"
 PASSWORD = "correct horse"
 SLOW = 30.0  # seconds for one answer, on a busy machine
 
 
 @pytest.fixture(scope="session", autouse=True)
 def images() -> None:
-    done = build(POSTGRES, POSTGRES_15, POSTGIS, S3, MINIO, DASK, CLASSIC_DASK, PREFECT, PROMETHEUS, EXPORTER, RUNTIME)
+    done = build(
+        *(POSTGRES, POSTGRES_15, POSTGIS, S3, MINIO, DASK, CLASSIC_DASK, PREFECT, PROMETHEUS, EXPORTER, NODE_EXPORTER),
+        RUNTIME,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -88,7 +92,7 @@ def write(folder: Path, name: str, text: str, mode: int = 0o644) -> None:
 
 
 def ready(server: Container) -> bool:
-    return server.runs("pg_isready", "-q", "-h", "127.0.0.1")
+    return server.runs("pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres")
 
 
 def sql(server: Container, query: str, database: str = "postgres") -> str:
@@ -114,7 +118,7 @@ def test_init_scripts_run_once_in_name_order_on_a_server_that_only_its_socket_re
         f'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "{insert.format("$over_tcp")}"\nUNSEEN=1\n',
         0o755,
     )
-    write(scripts, "03-sourced.sh", f'run_sql -c "{insert.format("sourced${UNSEEN-}")}"\n')
+    write(scripts, "03-sourced.sh", f'docker_process_sql -c "{insert.format("sourced${UNSEEN-}")}"\n')
     write(scripts, "04-packed.sql.gz", insert.format("gz"))
     write(scripts, "05-notes.txt", "SELECT 1/0;")
     server = deployment.run(image, env={"POSTGRES_PASSWORD": PASSWORD}, options=postgres_options(scripts))
@@ -223,6 +227,13 @@ def test_user_database_and_password_are_those_asked_for_and_the_password_is_need
     docker("stop", "--time", "20", server.name)
     assert server.ended() == 0
     assert "received fast shutdown request" in server.log
+
+
+def test_any_user_may_run_it(deployment: Deployment) -> None:
+    options = ("--user", "1234:1234", "--tmpfs", "/var/lib/postgresql:uid=1234,gid=1234")
+    server = deployment.run(POSTGRES, env={"POSTGRES_PASSWORD": PASSWORD}, options=options)
+    server.comes_up(lambda: ready(server))
+    assert server.says("stat", "-c", "%u", "/proc/1") == "1234"
 
 
 def test_postgis_is_made_at_initialisation_and_can_be_made_by_a_script(deployment: Deployment, scripts: Path) -> None:
@@ -415,6 +426,11 @@ def test_the_store_pushes_its_metrics_to_prometheus(deployment: Deployment) -> N
         return said.json()["data"]["result"] if said.ok else []
 
     store.comes_up(series)
+
+
+def test_the_node_exporter_answers(deployment: Deployment) -> None:
+    exporter = deployment.run(NODE_EXPORTER, options=published(9100))
+    exporter.comes_up(lambda: status(f"{exporter.url(9100)}/metrics") == 200)
 
 
 def test_the_exporter_watches_the_database_that_its_environment_names(deployment: Deployment) -> None:

@@ -80,12 +80,24 @@ MESSAGE
     exit 1
 }
 
+# initdb asks for the name of its user: one that `--user` invented has none.
+name_user() {
+    ! getent passwd "$EUID" >/dev/null || return 0
+    export LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
+    NSS_WRAPPER_PASSWD=$(mktemp) NSS_WRAPPER_GROUP=$(mktemp)
+    echo "postgres:x:$EUID:$(id -g):PostgreSQL:$PGDATA:/bin/false" >"$NSS_WRAPPER_PASSWD"
+    echo "postgres:x:$(id -g):" >"$NSS_WRAPPER_GROUP"
+}
+
 make_cluster() {
     local arguments=(--pgdata="$PGDATA" --username="$POSTGRES_USER")
     [[ -z ${POSTGRES_INITDB_WALDIR-} ]] || arguments+=(--waldir="$POSTGRES_INITDB_WALDIR")
     [[ -z ${SOCKET_FOLDERS-} ]] || arguments+=(--set "unix_socket_directories=$SOCKET_FOLDERS") # of the image
     # the arguments are words of a shell: POSTGRES_INITDB_ARGS="--encoding=UTF8 --locale='es_CO.UTF-8'"
+    name_user
     eval "initdb \"\${arguments[@]}\" --pwfile=<(printf '%s\n' \"\$POSTGRES_PASSWORD\") $POSTGRES_INITDB_ARGS"
+    rm -f "${NSS_WRAPPER_PASSWD-}" "${NSS_WRAPPER_GROUP-}"
+    unset LD_PRELOAD NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
     local method=${POSTGRES_HOST_AUTH_METHOD:-$(postgres -C password_encryption "$@")}
     printf '\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
 }
@@ -95,8 +107,8 @@ start_temporary_server() {
     pg_ctl -D "$PGDATA" -w -o "$(printf '%q ' "$@" -c listen_addresses= -p "${PGPORT:-5432}")" start
 }
 
-# Errors end the script, and with it the container: psql's ON_ERROR_STOP.
-run_sql() {
+# Errors end the script, and with it the container: psql's ON_ERROR_STOP. Sourced scripts call it by this name, upstream's.
+docker_process_sql() {
     local to=()
     [[ -z ${POSTGRES_DB-} ]] || to=(--dbname "$POSTGRES_DB")
     PGHOST='' PGHOSTADDR='' psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --no-password --no-psqlrc "${to[@]}" "$@"
@@ -104,7 +116,7 @@ run_sql() {
 
 make_database() {
     [[ $POSTGRES_DB != postgres ]] || return 0
-    run_sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
+    docker_process_sql --dbname postgres --set db="$POSTGRES_DB" <<<'CREATE DATABASE :"db";'
 }
 
 run_scripts() {
@@ -121,10 +133,10 @@ run_scripts() {
                     . "$file"
                 fi
                 ;;
-            *.sql) echo "$ME: running $file"; run_sql -f "$file"; echo ;;
-            *.sql.gz) echo "$ME: running $file"; gunzip -c "$file" | run_sql; echo ;;
-            *.sql.xz) echo "$ME: running $file"; xzcat "$file" | run_sql; echo ;;
-            *.sql.zst) echo "$ME: running $file"; zstd -dc "$file" | run_sql; echo ;;
+            *.sql) echo "$ME: running $file"; docker_process_sql -f "$file"; echo ;;
+            *.sql.gz) echo "$ME: running $file"; gunzip -c "$file" | docker_process_sql; echo ;;
+            *.sql.xz) echo "$ME: running $file"; xzcat "$file" | docker_process_sql; echo ;;
+            *.sql.zst) echo "$ME: running $file"; zstd -dc "$file" | docker_process_sql; echo ;;
             "$SCRIPTS/*") ;;
             *) echo "$ME: ignoring $file" ;;
         esac
