@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import secrets
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from conformance.observe.facts import Facts, Observer, Probe
 from conformance.observe.last_words import last_words
 from conformance.observe.prefect_api import PrefectApi, Refused
 from conformance.observe.web import Answer, brief, fetch
-from conformance.stacks.base import Capability, Endpoint, Role, Stack, Unavailable
+from conformance.stacks.base import Capability, Endpoint, Role, Stack, Unavailable, Unavailable
 from conformance.stacks.compose.access import container_ports, published
 from conformance.stacks.compose.service import ports
 
@@ -104,6 +105,8 @@ class PrefectFacts(Facts):
 def collect(stack: Stack, probe: Probe) -> PrefectFacts:
     """Look at the server, its pools and its runs; then send it one."""
     endpoint = stack.endpoint(Role.PREFECT_SERVER)
+    with suppress(Unavailable):
+        stack.endpoint(Role.PREFECT_WORKER)  # waits: where it is a service it comes up last of all
     api = PrefectApi(endpoint.url)
     version = api.get("/admin/version")
     facts: dict[str, Any] = {

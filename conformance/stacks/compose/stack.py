@@ -45,6 +45,8 @@ from conformance.stacks.ports import HOST, PortBlock
 TIMEOUT = 240.0  # seconds after everything was started until a service that does not answer is taken as it is
 HOPELESS = 4  # restarts after which a service that does not answer is not waited for any longer
 POLL = 0.25
+UPS = 3  # calls of `up` while services that others wait for become healthy late
+RECOVERY = 60.0  # seconds that they get for it each time
 LOG_LINES = 5_000
 MODEL = "compose.json"
 UP_LOG = "compose-up"  # in the evidence: what Compose said when it started everything
@@ -219,25 +221,42 @@ class ComposeStack(Stack):
 
     def _start(self) -> None:
         try:
-            self._up()
+            self._up(attempts=UPS)
         except StackError as error:
             self._trouble = error
         finally:
             self._started.set()
 
-    def _up(self, rest: str = "") -> None:
+    def _up(self, rest: str = "", attempts: int = 1) -> None:
         """``docker compose up``. What it says of a service that did not start is kept as a log.
+
+        A service that takes longer on this machine than its author's health check allows keeps those that wait for it
+        from starting; whoever calls ``up`` again when it is healthy has them. So does this, ``attempts`` times.
 
         Raises:
             StackError: it is not the model that keeps a service from starting.
         """
-        try:
-            self._run(f"up --detach --no-build --pull never {rest}", NotStartedError)
-        except NotStartedError as error:
-            with (self._owner.folder / f"{UP_LOG}.log").open("a", encoding="utf-8") as log:
-                log.write(error.said)
-            if NOT_THE_AUTHORS.search(error.said):
-                raise StackError(f"the stack cannot be started: {one_line(error.said)[-500:]}") from None
+        for attempt in range(attempts):
+            try:
+                return self._run(f"up --detach --no-build --pull never {rest}", NotStartedError)
+            except NotStartedError as error:
+                with (self._owner.folder / f"{UP_LOG}.log").open("a", encoding="utf-8") as log:
+                    log.write(error.said)
+                if NOT_THE_AUTHORS.search(error.said):
+                    raise StackError(f"the stack cannot be started: {one_line(error.said)[-500:]}") from None
+                if attempt == attempts - 1 or not self._recovers():
+                    return None
+        return None
+
+    def _recovers(self) -> bool:
+        """Whether every service that runs becomes healthy after all."""
+        deadline = time.monotonic() + RECOVERY
+        while time.monotonic() < deadline and not self._closing:
+            running = [one for found in self._by_service().values() for one in found if one.state == "running"]
+            if all(one.health in ("", "healthy") for one in running):
+                return True
+            time.sleep(POLL)
+        return False
 
     def _run(self, command: str, failure: type[EngineError], timeout: float = SLOW) -> None:
         """A command of Compose on this run's own model, through pytest-docker.
@@ -427,7 +446,7 @@ class ComposeStack(Stack):
     def down_and_up(self) -> None:
         self._keep_logs(list(self._generated.document["services"]))
         self._run("down --timeout 10", EngineError)
-        self._up()
+        self._up(attempts=UPS)
         for role in self._services:
             self._wait_again(role)
 
