@@ -19,7 +19,7 @@ from conformance.observe.facts import Facts, Observer, Probe
 from conformance.observe.last_words import last_words
 from conformance.observe.prefect_api import PrefectApi, Refused
 from conformance.observe.web import Answer, brief, fetch
-from conformance.stacks.base import Capability, Endpoint, Role, Stack, Unavailable, Unavailable
+from conformance.stacks.base import Capability, Endpoint, Role, Stack, Unavailable
 from conformance.stacks.compose.access import container_ports, published
 from conformance.stacks.compose.service import ports
 
