@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from conformance.stacks.base import ComposeModel, Role
 from conformance.stacks.compose import access
@@ -14,6 +15,7 @@ from conformance.stacks.compose.access import Published
 from conformance.stacks.compose.configured import all_built, built_from, read_within
 from conformance.stacks.compose.programs import Built, dockerfile, processes
 from conformance.stacks.compose.service import Mount, Port, environment, mounts, ports, settled, words
+from conformance.stacks.discovery import discover
 
 
 def model(authored: Mapping[str, Any] | None = None, **services: Mapping[str, Any]) -> ComposeModel:
@@ -332,6 +334,21 @@ def test_ports_are_published_as_the_author_says() -> None:
     assert found[:3] == (Published(3005, "127.0.0.1", 3001), Published(3006, "", None), Published(None, "", None))
     assert access.published(model(authored, g=resolved), "g", 3001) == ()
     assert access.published(model(authored, g=resolved), "nobody", 3000) == ()
+
+
+def test_the_class_publishes_its_ports_where_its_roles_listen() -> None:
+    root = Path(__file__).parents[2] / "fixtures/submissions/guia-exacta"
+    written = yaml.safe_load((root / "infra/local/docker-compose.yml").read_text(encoding="utf-8"))
+    deployed = ComposeModel(resolved=written, authored=written)
+    found = {}
+    for finding in discover(written["services"]):
+        for name, target in access.container_ports(finding.role, written["services"][finding.service], root).items():
+            found[f"{finding.role} {name}"] = [one.port for one in access.published(deployed, finding.service, target)]
+    assert found == {
+        "postgres main": [5432], "object_store main": [9000], "object_store console": [9001],
+        "dask_scheduler main": [8786], "dask_scheduler dashboard": [8787], "prefect_server main": [4200],
+        "prometheus main": [9090], "grafana main": [3001],
+    }  # fmt: skip
 
 
 # --- secrets
