@@ -177,7 +177,7 @@ def test_the_scheduler_s_own_interpreter_goes_first_and_noise_is_left_out() -> N
     ("answer", "says"),
     [
         (Executed(0, 'conformance: {"error": "OSError: timed out"}\n', ""), "OSError: timed out"),
-        (Executed(1, "", "Traceback\nModuleNotFoundError: No module named 'distributed'\n"), "No module named 'distributed'"),
+        (Executed(1, "", "Traceback\nModuleNotFoundError: No module named 'dask'\n"), "No module named 'dask'"),
         (Executed(124, "", "no end within 5 s"), "no end within 5 s"),
         (Executed(137, "", ""), "exit 137"),
         (Executed(0, "conformance: {broken\n", ""), "conformance: {broken"),
