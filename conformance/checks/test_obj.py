@@ -17,9 +17,10 @@ MAX_SKEW_S = 15 * 60  # S3 refuses signatures older than a quarter of an hour
 @guarantee("OBJ-01")
 def test_s3_answers_with_the_configured_credentials(objects: ObjectsFacts) -> None:
     opened_by = [default.vendor for default in objects.default_keys if default.call.ok]
+    said = f"; {objects.complaints}" if objects.complaints else ""
     holds(
         objects.login.ok,
-        observed=f"ListBuckets: {_told(objects.login)}",
+        observed=f"ListBuckets: {_told(objects.login)}{said}",
         hint=_why_no_login(objects, opened_by),
         vendor=opened_by or "-",
         skew=objects.clock_skew_s,

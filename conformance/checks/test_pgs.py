@@ -37,7 +37,8 @@ QUALITY = (
 
 @guarantee("PGS-01")
 def test_postgresql_accepts_the_configured_credentials(postgres: PostgresFacts) -> None:
-    observed = f"PostgreSQL {postgres.version}" if postgres.login.ok else postgres.login.detail
+    said = f"; {postgres.complaints}" if postgres.complaints else ""
+    observed = f"PostgreSQL {postgres.version}" if postgres.login.ok else f"{postgres.login.detail}{said}"
     holds(postgres.login.ok, observed=observed, hint=_why_no_login(postgres.login.detail))
 
 

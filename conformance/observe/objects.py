@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from conformance.observe.facts import Facts, Observer, Probe
+from conformance.observe.last_words import last_words
 from conformance.observe.scratch import remove_bucket
 from conformance.observe.web import brief
 from conformance.stacks.base import ObjectStoreAccess, Role, Stack
@@ -129,6 +130,7 @@ class ObjectsFacts(Facts):
     server: str  # what it calls itself in its Server header
     clock_skew_s: float | None  # its clock minus ours, by its Date header
     login: StoreCall  # ListBuckets, signed V4
+    complaints: str = ""  # where nobody answers: how its containers are, and their last words
     buckets: int
     default_keys: tuple[DefaultKeys, ...]  # empty when nobody answers
     scratch: StoreCall | None = None  # a bucket made and a first object written; None without login
@@ -158,6 +160,8 @@ def collect(stack: Stack, probe: Probe) -> ObjectsFacts:
         "buckets": len(buckets),
         "default_keys": () if login.status is None else _default_keys(store),
     }
+    if login.status is None:
+        facts["complaints"] = last_words(stack, Role.OBJECT_STORE)
     if login.ok:
         facts["open_buckets"] = _open_buckets(store, buckets[:5])
         probe.progress("round trips, listing, Delta commits")

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from conformance.observe import postgres_catalogue, postgres_trials
 from conformance.observe.facts import Attempt, Observer, Probe
+from conformance.observe.last_words import last_words
 from conformance.observe.postgres_catalogue import Connection, identifier
 from conformance.observe.postgres_model import InitScript, PostgresFacts, Relation, SecondApply
 from conformance.observe.sql_script import Command, ScriptError, Statement, load, schemas_of
@@ -48,7 +49,8 @@ def collect(stack: Stack, probe: Probe) -> PostgresFacts:
     try:
         connection = psycopg.connect(access.dsn(), autocommit=True)
     except psycopg.Error as error:
-        return PostgresFacts(login=Attempt(ok=False, detail=brief(error)), **facts)
+        said = "" if "FATAL" in str(error) else last_words(stack, Role.POSTGRES)  # it answers, and says itself why not
+        return PostgresFacts(login=Attempt(ok=False, detail=brief(error)), complaints=said, **facts)
     with closing(connection):
         facts |= {
             "login": Attempt(ok=True),

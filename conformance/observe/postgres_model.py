@@ -194,6 +194,7 @@ class SecondApply(Facts):
 
 class PostgresFacts(Facts):
     login: Attempt  # as configured
+    complaints: str = ""  # where nobody answers: how its containers are, and their last words
     version: str = ""
     client_address: str = ""  # the kit's, as the server sees it; empty: a Unix socket
     stranger_with_wrong_password: Attempt | None = None  # ok: it was let in

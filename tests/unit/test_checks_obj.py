@@ -61,6 +61,11 @@ def facts(**changes: Any) -> ObjectsFacts:
     return ObjectsFacts(**(sound | changes))
 
 
+def test_a_store_that_does_not_start_is_heard() -> None:
+    silent = facts(login=SILENCE, default_keys=(), complaints="rustfs-1: restarting (1)\nPermission denied")
+    assert "Permission denied" in judge(obj.test_s3_answers_with_the_configured_credentials, silent).observed
+
+
 TRUNCATED = RoundTrip(case="multipart", key="k", size=9, sent_sha256="a", received_sha256="b", call=OK)
 NOTHING_WRITTEN: dict[str, Any] = {
     "strangers": (), "round_trips": (), "listing": None, "deletion": None,

@@ -37,6 +37,12 @@ def test_why_nobody_gets_in(detail: str, hint: str | None) -> None:
     assert verdict(checks.test_postgresql_accepts_the_configured_credentials, facts) == f"fail {hint}: {detail}"
 
 
+def test_a_server_that_does_not_start_is_heard() -> None:
+    facts = PostgresFacts(login=Attempt(ok=False, detail="Connection refused"), complaints="postgres-1: restarting (1)")
+    told = verdict(checks.test_postgresql_accepts_the_configured_credentials, facts)
+    assert told == "fail closed: Connection refused; postgres-1: restarting (1)"
+
+
 @pytest.mark.parametrize(
     ("wrong", "none", "address", "expected"),
     [
