@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,12 +121,13 @@ def test_init_scripts_run_once_in_name_order_on_a_server_that_only_its_socket_re
     )
     write(scripts, "03-sourced.sh", f'docker_process_sql -c "{insert.format("sourced${UNSEEN-}")}"\n')
     write(scripts, "04-packed.sql.gz", insert.format("gz"))
-    write(scripts, "05-notes.txt", "SELECT 1/0;")
+    (scripts / "05-packed.sql.xz").write_bytes(lzma.compress(insert.format("xz").encode()))
+    write(scripts, "06-notes.txt", "SELECT 1/0;")
     server = deployment.run(image, env={"POSTGRES_PASSWORD": PASSWORD}, options=postgres_options(scripts))
     server.comes_up(lambda: ready(server))
-    done = ["sql", "closed", "sourced", "gz"]
+    done = ["sql", "closed", "sourced", "gz", "xz"]
     assert sql(server, "SELECT what FROM done ORDER BY n").splitlines() == done
-    assert "ignoring /docker-entrypoint-initdb.d/05-notes.txt" in server.log
+    assert "ignoring /docker-entrypoint-initdb.d/06-notes.txt" in server.log
     assert "PostgreSQL init process complete; ready for start up." in server.log
 
     docker("restart", server.name)
