@@ -27,6 +27,7 @@ KEPT = "pqrs.conformance.kept"  # left running on purpose
 PREFIX = "pqrs-stack-"
 LOCK = "owner.lock"
 CLEANER = "cleaner"  # in the folder: an image of the run, with which files of other users can be removed
+ORPHANS = "volumes"  # in the folder: volumes without a name that a `down` has left behind, as it does
 KINDS = ("container", "network", "volume")
 
 
@@ -57,13 +58,16 @@ def machine() -> str:
     return f"{socket.gethostname()}-{uuid.getnode():x}"
 
 
-def remove(engine: Engine, marker: str) -> list[str]:
+def remove(engine: Engine, marker: str, folder: Path) -> list[str]:
     """Remove everything of a run from the engine; what could not be removed."""
     for kind in KINDS:
         names = engine.listed(kind, **{RUN: marker})
         force = ["--force", "--volumes"] if kind == "container" else ["--force"] if kind == "volume" else []
         if names:
             engine.attempt([kind, "rm", *force, *names], timeout=120.0)
+    with contextlib.suppress(OSError):
+        orphans = (folder / ORPHANS).read_text(encoding="utf-8").split()
+        engine.attempt(["volume", "rm", "--force", *orphans], timeout=120.0)
     return [f"{kind} {name}" for kind in KINDS for name in engine.listed(kind, **{RUN: marker})]
 
 
@@ -91,7 +95,7 @@ def sweep(engine: Engine) -> None:
     for marker, folder in _runs(engine):
         with _abandoned(folder) as abandoned:
             if abandoned:
-                remove(engine, marker)
+                remove(engine, marker, folder)
                 remove_folder(engine, folder)
 
 

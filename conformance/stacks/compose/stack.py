@@ -150,7 +150,7 @@ class ComposeStack(Stack):
         if self._request.keep:
             return
         try:
-            left = ownership.remove(self._engine, self._owner.marker)
+            left = ownership.remove(self._engine, self._owner.marker, self._owner.folder)
             ownership.remove_folder(self._engine, self._owner.folder)
         finally:
             self._owner.release()
@@ -164,7 +164,7 @@ class ComposeStack(Stack):
             if role in (Role.DASK_WORKER, Role.PREFECT_WORKER):
                 continue  # of these there may be several
             for service in services:
-                targets = access.container_ports(role, reading.model.resolved["services"][service])
+                targets = access.container_ports(role, self._resolved(service), request.source)
                 self._ports[service] = {target: self._block.take() for target in sorted(set(targets.values()))}
         generated = generate(
             reading.document,
@@ -286,7 +286,7 @@ class ComposeStack(Stack):
 
     def _endpoint(self, role: Role, port: str = "main") -> Endpoint:
         service = self._service(role)
-        ports = access.container_ports(role, self._resolved(service))
+        ports = access.container_ports(role, self._resolved(service), self._request.source)
         if port not in ports:
             raise Unavailable(f"{service} has no port {port!r}")
         scheme = SCHEMES.get(role, "http") if port == "main" else "http"
@@ -445,10 +445,19 @@ class ComposeStack(Stack):
 
     def down_and_up(self) -> None:
         self._keep_logs(list(self._generated.document["services"]))
+        with (self._owner.folder / ownership.ORPHANS).open("a", encoding="utf-8") as orphans:
+            orphans.write("".join(f"{volume}\n" for volume in self._nameless_volumes()))
         self._run("down --timeout 10", EngineError)
         self._up(attempts=UPS)
         for role in self._services:
             self._wait_again(role)
+
+    def _nameless_volumes(self) -> list[str]:
+        """The volumes that images declare and nobody named: Compose gives them no label."""
+        told = self._engine.inspect("container", self._engine.listed("container", **self._mine()))
+        mounts = [mount for container in told for mount in container.get("Mounts") or ()]
+        names = [str(mount.get("Name", "")) for mount in mounts if mount.get("Type") == "volume"]
+        return [name for name in names if re.fullmatch(r"[0-9a-f]{64}", name)]
 
     def scale(self, service: str, containers: int) -> None:
         self._run(
