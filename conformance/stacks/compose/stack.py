@@ -318,11 +318,14 @@ class ComposeStack(Stack):
         folder.mkdir(exist_ok=True)
         with contextlib.suppress(StackError):
             for service, containers in self._by_service().items():
-                with (folder / f"{service}.log").open("wb") as log:
+                part = folder / f"{service}.{threading.get_ident()}.part"  # others may be reading the log
+                with part.open("wb") as log:
                     before = self._owner.folder / "logs-before" / f"{service}.log"
                     log.write(before.read_bytes() if before.exists() else b"")
+                    log.flush()
                     for container in containers:
                         self._engine.write_logs(container.id, log, LOG_LINES)
+                part.replace(folder / f"{service}.log")
         logs = {path.stem: path for path in sorted(folder.glob("*.log"))}
         up = self._owner.folder / f"{UP_LOG}.log"
         return logs | ({UP_LOG: up} if up.exists() else {})
