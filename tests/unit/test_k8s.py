@@ -302,6 +302,8 @@ class TestHealth:
         compose = SERVICES[service]["healthcheck"]
         assert patience["startupProbe"] >= _seconds(compose["start_period"])
         assert patience["readinessProbe"] < patience["livenessProbe"]
+        asked = [one[name].get("httpGet") or one[name]["exec"] for name in patience]
+        assert asked[0] in asked[1:], "it has started when it is alive, or ready"
 
     def test_jobs_are_not_asked(self, objects: Objects) -> None:
         for job in JOBS:
@@ -384,6 +386,10 @@ class TestBoundaries:
             (one, other) for one, other in pairs if set(SERVICES[one]["networks"]) & set(SERVICES[other]["networks"])
         }
         assert in_kubernetes == in_compose_networks
+        for one, other in pairs:  # either end keeps the boundary by itself
+            shared = (one, other) in in_compose_networks
+            assert _allowed(objects, one, "egress", "to", other) is shared
+            assert _allowed(objects, other, "ingress", "from", one) is shared
 
     def test_serving_reaches_metrics_and_gold_and_nothing_else(self, objects: Objects) -> None:
         assert {name for name in SERVICES if name != "grafana" and _reaches(objects, "grafana", name)} == {
@@ -397,6 +403,10 @@ class TestBoundaries:
     def test_every_network_is_a_policy(self, objects: Objects) -> None:
         policies = {name for kind, name in objects if kind == "NetworkPolicy"}
         assert policies == COMPOSE["networks"].keys() | {"nothing-but", "names"}
+
+    def test_a_pod_of_no_network_reaches_nothing(self, objects: Objects) -> None:
+        spec = objects["NetworkPolicy", "nothing-but"]["spec"]
+        assert spec == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
     def test_nothing_leaves_the_namespace_but_questions_for_names(self, objects: Objects) -> None:
         outside = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
