@@ -33,8 +33,9 @@ def _value(text: str, word: str, number: str) -> object:
 
 
 def test_only_the_script_itself_stands_at_the_top() -> None:
-    """The official image runs every file at the top of the mounted folder, and no folder."""
-    assert [path.name for path in SQL.iterdir() if path.is_file()] == ["init-postgres.sql"]
+    """The official image runs every script at the top of the mounted folder, no folder, and no file of another kind."""
+    run = re.compile(r"\.(sh|sql(\.(gz|xz|zst))?)$")
+    assert [path.name for path in SQL.iterdir() if run.search(path.name)] == ["init-postgres.sql"]
 
 
 def test_every_part_is_included_once_in_order() -> None:
