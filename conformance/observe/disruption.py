@@ -276,8 +276,8 @@ def _scaling(stack: Stack, probe: Probe) -> Scaling:
 
 def _registered(stack: Stack) -> int:
     url = stack.endpoint(Role.DASK_SCHEDULER, "dashboard").url
-    told = fetch(f"{url}/json/identity.json").json()
-    return len(told.get("workers") or {}) if isinstance(told, dict) else 0
+    told = fetch(f"{url}/json/counts.json").json()
+    return int(told.get("workers", 0)) if isinstance(told, dict) else 0
 
 
 def _down_and_up(stack: Stack, probe: Probe) -> DownAndUp:

@@ -49,7 +49,9 @@ class Mounted:
         self._model, self._root, self._service = model, root, service
         self._seen: dict[str, dict[str, bytes]] = {}
         written = model.resolved.get("services", {}).get(service, {})
-        self.env = {name: str(value) for name, value in (written.get("environment") or {}).items() if value is not None}
+        self.env: Mapping[str, str] = {
+            name: str(value) for name, value in (written.get("environment") or {}).items() if value is not None
+        }
         self.command = _words(written.get("command"))
 
     def names(self, folder: str) -> Iterable[str]:
@@ -76,7 +78,7 @@ class Inside:
         if container is None:
             raise Unavailable(f"{service} has no container")
         config = stack.inspect(container.id).get("Config") or {}
-        self.env = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
+        self.env: Mapping[str, str] = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
         self.command = _words(config.get("Cmd"))
 
     def names(self, folder: str) -> Iterable[str]:

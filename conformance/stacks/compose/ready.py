@@ -44,10 +44,10 @@ class Ready:
             return "FATAL" in str(error) and "starting up" not in str(error) and "shutting down" not in str(error)
         return True
 
-    def workers(self) -> frozenset[str]:
-        """The addresses of the workers that a Dask scheduler knows."""
-        told = ask_json(f"{self.dashboard.url}/json/identity.json") if self.dashboard else None
-        return frozenset((told.get("workers") or {}) if isinstance(told, dict) else {})
+    def workers(self) -> int | None:
+        """How many workers a Dask scheduler knows; None: it does not tell (``identity.json`` fails while tasks run)."""
+        told = ask_json(f"{self.dashboard.url}/json/counts.json") if self.dashboard else None
+        return int(told["workers"]) if isinstance(told, dict) and "workers" in told else None
 
     def has_a_worker(self) -> bool:
         """Whether a work pool of a Prefect server has a worker online."""

@@ -405,7 +405,10 @@ class ComposeStack(Stack):
         self._killed.append(victim.id)
         self._engine.run("kill", victim.id)
         deadline = time.monotonic() + 60.0
-        while self._ready_of(Role.DASK_SCHEDULER).workers() >= before and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            now = self._ready_of(Role.DASK_SCHEDULER).workers()
+            if before is None or (now is not None and now < before):
+                break
             time.sleep(POLL)
         return victim.name
 
@@ -553,7 +556,7 @@ class ComposeStack(Stack):
             if role is Role.PREFECT_WORKER:
                 return self._ready_of(server).has_a_worker()
             expected = len([one for one in self._containers_of(role) if one.state == "running"])
-            return 0 < expected <= len(self._ready_of(server).workers())
+            return 0 < expected <= (self._ready_of(server).workers() or 0)
         return self._ready_of(role).answers()
 
     def _containers_of(self, role: Role) -> list[Container]:
