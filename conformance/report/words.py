@@ -48,7 +48,7 @@ SAY = {
         recommended="recomendada",
         profile="perfil",
         stack="stack",
-        stand_in="Sustituto",
+        stand_in="Sustituto u omisión",
         score="Nota",
         no_score={
             "full": "Sin nota: no se pudo observar nada",
@@ -78,7 +78,7 @@ SAY = {
         recommended="recommended",
         profile="profile",
         stack="stack",
-        stand_in="Stand-in",
+        stand_in="Stand-in or omission",
         score="Score",
         no_score={
             "full": "No score: nothing could be observed",
