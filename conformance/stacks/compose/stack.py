@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from pytest_docker.plugin import DockerComposeExecutor
 
+from conformance.inputs import complain as tell
 from conformance.inputs import one_line
 from conformance.stacks.base import (
     AbsentRole,
@@ -193,10 +194,14 @@ class ComposeStack(Stack):
                 continue
             if not self._request.images.upstream and image.startswith("pqrs-offline/"):
                 raise StackError(f"{image} ({service}) is not built yet: infra/images/offline/build makes it")
+            tell(f"downloading {image} ({service})")
             try:
                 self._engine.run("pull", "--quiet", image, timeout=SLOW)
             except EngineError as error:
-                raise StackError(f"the image {image} ({service}) is not here and cannot be had: {error}") from None
+                raise StackError(
+                    f"the image {image} ({service}) is not here and cannot be had (without a registry: --images offline): "
+                    f"{error}"
+                ) from None
         if any(service.get("build") for service in services.values()):
             self._run("build --quiet", EngineError, timeout=SLOW)
         cleaner = next(iter(wanted), None)
