@@ -199,8 +199,8 @@ class ComposeStack(Stack):
                 self._engine.run("pull", "--quiet", image, timeout=SLOW)
             except EngineError as error:
                 raise StackError(
-                    f"the image {image} ({service}) is not here and cannot be had (without a registry: --images offline): "
-                    f"{error}"
+                    f"the image {image} ({service}) is not here and cannot be had "
+                    f"(without a registry: --images offline): {error}"
                 ) from None
         if any(service.get("build") for service in services.values()):
             self._run("build --quiet", EngineError, timeout=SLOW)
