@@ -55,7 +55,7 @@ def test_everything_is_as_it_was(victim: Stack, facts: DisruptionFacts) -> None:
 
 def test_a_stack_that_can_do_neither_says_so(victim: Stack) -> None:
     careful = altered(victim, capabilities=frozenset({Capability.ENDPOINTS}))
-    with pytest.raises(Unavailable, match="restarted or killed"):
+    with pytest.raises(Unavailable, match="restarted, killed or thrown away"):
         collect(careful, Alone())
 
 

@@ -115,10 +115,11 @@ def test_a_public_bucket_is_found(stack: Stack, s3: Any) -> None:
         policy = {"Version": "2012-10-17", "Statement": [statement]}
         s3.put_bucket_policy(Bucket="left-open", Policy=json.dumps(policy))
         facts = collect(stack, Alone())
+        there = _buckets(s3)
     finally:
         s3.delete_bucket(Bucket="left-open")
     assert facts.open_buckets == ("left-open",)
-    assert facts.buckets == 1
+    assert facts.buckets == len(there)
 
 
 def _buckets(s3: Any) -> list[str]:

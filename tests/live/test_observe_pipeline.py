@@ -84,10 +84,10 @@ def test_somebodys_platform_gets_the_kits_pipeline_and_its_faults_are_found(
 ) -> None:
     """A database that changes what it stores, under the pipeline that the kit runs in its own process."""
     runs: list[str] = []
-    run = pipeline._run
+    run = pipeline.Laboratory.run
 
-    def sabotaged(settings: Settings, run_id: str) -> Attempt:
-        done = run(settings, run_id)
+    def sabotaged(laboratory: pipeline.Laboratory, settings: Settings, run_id: str) -> Attempt:
+        done = run(laboratory, settings, run_id)
         runs.append(settings.dask_scheduler_address)
         if len(runs) == 1:
             with psycopg.connect(stack.postgres().dsn(settings.postgres_db)) as connection:
@@ -95,7 +95,7 @@ def test_somebodys_platform_gets_the_kits_pipeline_and_its_faults_are_found(
                 connection.execute("DELETE FROM gold.kpi_sla_daily WHERE overdue > 0")
         return done
 
-    monkeypatch.setattr(pipeline, "_run", sabotaged)
+    monkeypatch.setattr(pipeline.Laboratory, "run", sabotaged)
     facts = pipeline.collect(altered(stack, runs_reference=False), Alone())
     assert (facts.place, facts.trouble, facts.left_behind) == ("kit", (), ())
     assert len(runs) == 3
