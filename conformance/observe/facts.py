@@ -64,7 +64,8 @@ class Observer:
     """How the facts about one subject are collected.
 
     ``collect`` raises :class:`~conformance.stacks.base.Unavailable` when this stack cannot show the subject, and
-    :class:`~conformance.stacks.base.AbsentRole` when it has none of the services that it is about; that the deployment is broken is a fact, not an exception. Whatever else it raises makes the observation an ``error``.
+    :class:`~conformance.stacks.base.AbsentRole` when it has none of the services that it is about; that the deployment
+    is broken is a fact, not an exception. Whatever else it raises makes the observation an ``error``.
     """
 
     subject: str

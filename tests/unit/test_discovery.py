@@ -166,7 +166,7 @@ def test_a_declaration_takes_a_service_from_another_role() -> None:
     ],
 )
 def test_a_wrong_declaration_is_an_error(declared: Mapping[Role, tuple[str, ...]], says: str) -> None:
-    with pytest.raises(StackError, match="conformance.toml") as error:
+    with pytest.raises(StackError, match=r"conformance\.toml") as error:
         discover({"a": {}, "b": {}}, declared)
     assert says in str(error.value)
 

@@ -37,7 +37,14 @@ def words(text: str) -> str:
                 "Sustituto",
             ],
         ),
-        ("en", ["Score: 16.7 % (1/6; 3 of 5 guarantees observed)", "1 holds, 1 fails, 1 blocked", "Stand-in or omission: water."]),
+        (
+            "en",
+            [
+                "Score: 16.7 % (1/6; 3 of 5 guarantees observed)",
+                "1 holds, 1 fails, 1 blocked",
+                "Stand-in or omission: water.",
+            ],
+        ),
     ],
 )
 def test_it_says_the_score_and_what_to_do(lang: str, said: list[str]) -> None:
