@@ -287,12 +287,16 @@ def _deafen() -> None:
 def _leaving(
     stack: Stack,
 ) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]:
-    """The stack's exit. That it did not clean up is said, and takes no verdict away."""
+    """The stack's exit. That it did not clean up is said, and takes no verdict away.
+
+    When the run ends because the deployment is lost, that is what is said, and that alone.
+    """
 
     def leave(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             stack.__exit__(kind, error, trace)
         except StackError as trouble:
-            complain(f"clean-up: {trouble}")
+            if error is None or isinstance(error, KeyboardInterrupt):
+                complain(f"clean-up: {trouble}")
 
     return leave

@@ -107,9 +107,10 @@ def complain(said: str) -> None:
     Raises:
         StackError: ``said`` is about the engine or the disk, not about what was asked.
     """
-    if any(words in said for words in DEAD):
+    at = min((said.index(words) for words in DEAD if words in said), default=None)
+    if at is not None:
         raise StackError(
-            f"the container engine does not answer; is it running? `conformance doctor`: {one_line(said)[:SAID]}"
+            f"the container engine does not answer; is it running? `conformance doctor`: {one_line(said[at:])[:SAID]}"
         )
     if FULL in said:
         raise StackError(f"the disk of the container engine is full; `conformance doctor`: {one_line(said)[-SAID:]}")

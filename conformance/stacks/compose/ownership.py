@@ -26,6 +26,7 @@ FOLDER = "pqrs.conformance.folder"
 KEPT = "pqrs.conformance.kept"  # left running on purpose
 PREFIX = "pqrs-stack-"
 LOCK = "owner.lock"
+KEEP = "kept"  # in the folder: it stays
 CLEANER = "cleaner"  # in the folder: an image of the run, with which files of other users can be removed
 ORPHANS = "volumes"  # in the folder: volumes without a name that a `down` has left behind, as it does
 KINDS = ("container", "network", "volume")
@@ -41,8 +42,12 @@ class Ownership:
             self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{self.marker}-"))
         except OSError as error:
             raise StackError(f"the stack has nowhere to write: {error.strerror}") from error
-        self._lock: IO[bytes] = (self.folder / LOCK).open("wb")
+        if keep:
+            (self.folder / KEEP).touch()
+        begun = self.folder / f"{LOCK}.begun"
+        self._lock: IO[bytes] = begun.open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        begun.rename(self.folder / LOCK)  # it is locked from its first moment on
         self.labels = {MACHINE: machine(), FOLDER: str(self.folder)} | ({KEPT: "yes"} if keep else {})
 
     @property
@@ -100,13 +105,17 @@ def sweep(engine: Engine) -> None:
 
 
 def _runs(engine: Engine) -> Iterator[tuple[str, Path]]:
-    """Marker and folder of every run of this machine, but for those that were kept."""
-    found: dict[str, Path] = {}
+    """Marker and folder of every run of this machine, but for those that were kept.
+
+    A folder may be all that is left of a run.
+    """
+    locks = Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}")
+    folders = [lock.parent for lock in locks if not (lock.parent / KEEP).exists()]
+    found = {folder.name.removeprefix(PREFIX).partition("-")[0]: folder for folder in folders}
     for kind in KINDS:
-        for name in engine.listed(kind, **{RUN: "", MACHINE: machine()}):
-            with contextlib.suppress(EngineError):
-                told = engine.inspect(kind, [name])
-                labels = (told[0].get("Config") or told[0]).get("Labels") or {} if told else {}
+        with contextlib.suppress(EngineError):
+            for told in engine.inspect(kind, engine.listed(kind, **{RUN: "", MACHINE: machine()})):
+                labels = (told.get("Config") or told).get("Labels") or {}
                 if labels.get(RUN) and KEPT not in labels:
                     found[labels[RUN]] = Path(labels.get(FOLDER, ""))
     yield from found.items()

@@ -50,6 +50,7 @@ UPS = 3  # calls of `up` while services that others wait for become healthy late
 RECOVERY = 60.0  # seconds that they get for it each time
 LOG_LINES = 5_000
 MODEL = "compose.json"
+STOPPING = "the stack is being stopped"
 UP_LOG = "compose-up"  # in the evidence: what Compose said when it started everything
 SCHEMES = {Role.POSTGRES: "postgresql", Role.DASK_SCHEDULER: "tcp"}
 NOT_THE_AUTHORS = re.compile(
@@ -131,8 +132,8 @@ class ComposeStack(Stack):
                 )
                 self._provide_images()
                 self._starting = threading.Thread(target=self._start, name="compose up")
+                cleanup.callback(self._end_commands)
                 self._starting.start()
-                cleanup.callback(self._starting.join)
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -144,8 +145,20 @@ class ComposeStack(Stack):
         Raises:
             StackError: something is left; names it.
         """
-        self._closing = True
         self._cleanup.close()
+
+    def _end_commands(self) -> None:
+        """Let Compose begin nothing more, and wait for what it does.
+
+        ``up`` waits for health that may never come. When its containers are gone it ends.
+        """
+        self._closing = True
+        while not self._turn.acquire(timeout=POLL):
+            if not self._request.keep:
+                ownership.remove(self._engine, self._owner.marker, self._owner.folder)
+        self._turn.release()
+        if self._starting.ident is not None:
+            self._starting.join()
 
     def _remove(self) -> None:
         if self._request.keep:
@@ -268,13 +281,15 @@ class ComposeStack(Stack):
 
         Raises:
             failure: Compose ended with an error.
-            StackError: the engine is gone or the disk is full.
+            StackError: the engine is gone, the disk is full, or the stack is being stopped.
         """
         with self._turn:
+            if self._closing:
+                raise StackError(STOPPING)
             try:
                 self._compose.execute(f"--progress plain {command}")
             except Exception as error:  # pytest-docker raises just that
-                said = str(error).partition(" returned ")[2]
+                said = str(error).partition('"""')[2].removesuffix('""".')
                 complain(said)
                 raise failure(f"docker compose {command.split()[0]}", said) from None
 
@@ -525,7 +540,7 @@ class ComposeStack(Stack):
             if self._trouble:
                 raise StackError(str(self._trouble)) from self._trouble
             if self._closing:
-                raise StackError("the stack is being stopped")
+                raise StackError(STOPPING)
             if self._answers(role):
                 self._ready[role] = True
             elif self._started.is_set():
