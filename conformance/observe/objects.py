@@ -6,13 +6,13 @@ whether they let strangers list them. Facts hold no key, access or secret; vendo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from conformance.observe.facts import Facts, Observer, Probe
 from conformance.observe.last_words import last_words
 from conformance.observe.scratch import remove_bucket
 from conformance.observe.web import brief
-from conformance.stacks.base import ObjectStoreAccess, Role, Stack
+from conformance.stacks.base import ObjectStoreAccess, Role, Stack, Unavailable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -163,9 +163,11 @@ def collect(stack: Stack, probe: Probe) -> ObjectsFacts:
     if login.status is None:
         facts["complaints"] = last_words(stack, Role.OBJECT_STORE)
     if login.ok:
-        facts["open_buckets"] = _open_buckets(store, buckets[:5])
         probe.progress("round trips, listing, Delta commits")
         facts |= _in_scratch_bucket(store, s3, probe.seed)
+        with contextlib.suppress(Unavailable):
+            stack.containers()  # all have been started: also the job that makes the buckets, and opens them
+        facts["open_buckets"] = _open_buckets(store, _login(s3)[1][:5])
     return ObjectsFacts.model_validate(facts)
 
 
@@ -381,7 +383,7 @@ def _listing(access: ObjectStoreAccess, s3: S3Client, bucket: str) -> Listing:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _writer(access: ObjectStoreAccess, bucket: str) -> Iterator[Callable[[str], None]]:
     """A function that writes one small object: boto3's signature without its machinery, a third of the time."""
     import urllib3
