@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from conformance.observe.prometheus import Job, PrometheusFacts, Target
@@ -64,7 +65,7 @@ def test_it_watches_the_compute_plane(prometheus: PrometheusFacts, params: Param
     if prometheus.loaded is None:
         cannot_tell("Prometheus does not tell what it loaded")
     watched = {one.role for one in prometheus.watched}
-    missing = [role for role in params.scrape_roles if role not in watched]
+    missing = [role for role in params.scrape_roles if role not in watched and not _misspelt(prometheus, role)]
     holds(
         not missing,
         observed=f"watched: {', '.join(sorted(watched)) or '-'}; not watched: {', '.join(missing)}",
@@ -77,6 +78,8 @@ def test_metrics_move_when_work_is_done(prometheus: PrometheusFacts) -> None:
     counter = prometheus.counter
     if counter is None or not counter.work.ok:
         cannot_tell(f"no work was done on Dask: {counter.work.detail if counter else 'Prometheus does not answer'}")
+    if counter.before is counter.after is None and _misspelt(prometheus, "dask_scheduler"):
+        cannot_tell("Prometheus looks for Dask's scheduler under a name that nobody has")
     counted = (counter.after or 0) - (counter.before or 0)
     holds(
         counted >= counter.tasks,
@@ -93,6 +96,15 @@ def _jobs(jobs: set[Job]) -> str:
 def _is_default(loaded: tuple[Job, ...]) -> bool:
     """The image's own prometheus.yml: one job, itself."""
     return [(job.name, job.targets) for job in loaded] == [("prometheus", ("localhost:9090",))]
+
+
+def _misspelt(prometheus: PrometheusFacts, role: str) -> bool:
+    """Whether a target whose host nobody is was meant for ``role``: that is one fault, and PRM-02 tells it."""
+    return any(
+        get_close_matches(role.replace("_", "-"), [urlsplit(target.url).hostname or "", target.job], cutoff=0.8)
+        for target in prometheus.targets
+        if target.health == "down" and _why_down(target) == "name"
+    )
 
 
 def _why_down(target: Target) -> str | None:

@@ -96,6 +96,7 @@ def collect(stack: Stack, probe: Probe) -> PrometheusFacts:
     loaded = _jobs(str(_api(endpoint, "status/config").get("yaml", "")))
     places = {role: _places(stack, role, services) for role, services in stack.roles().items()}  # waits for each
     targets = _scraped_targets(endpoint) if loaded else ()
+    watched = tuple(_watched(stack, endpoint, places, targets))
     return PrometheusFacts(
         ready=ready,
         version=brief(_api(endpoint, "status/buildinfo").get("version", ""), 40),
@@ -103,8 +104,8 @@ def collect(stack: Stack, probe: Probe) -> PrometheusFacts:
         **_mounted(stack, endpoint),
         target_count=len(targets),
         targets=tuple(sorted(targets, key=lambda target: target.health == "up")[:MAX_TARGETS]),
-        watched=tuple(_watched(stack, endpoint, places, targets)),
-        counter=_counter(stack, endpoint, probe),
+        watched=watched,
+        counter=_counter(stack, endpoint, probe, worth_waiting=any(one.role == Role.DASK_SCHEDULER for one in watched)),
     )
 
 
@@ -245,8 +246,11 @@ def _query(prometheus: Endpoint, query: str) -> list[float]:
     return [float(sample["value"][1]) for sample in result]
 
 
-def _counter(stack: Stack, prometheus: Endpoint, probe: Probe) -> Counter:
-    """Let Dask do tasks of a name of their own, once it has been seen idle, and wait until Prometheus counts them."""
+def _counter(stack: Stack, prometheus: Endpoint, probe: Probe, *, worth_waiting: bool) -> Counter:
+    """Let Dask do tasks of a name of their own, once it has been seen idle, and wait until Prometheus counts them.
+
+    ``worth_waiting``: Prometheus watches the scheduler.
+    """
     probe.observation("dask")
     before = sum(_query(prometheus, COUNTER)) if _query(prometheus, 'group({__name__=~"dask_scheduler_.+"})') else None
     probe.progress("do the task counters move?")
@@ -261,7 +265,7 @@ def _counter(stack: Stack, prometheus: Endpoint, probe: Probe) -> Counter:
     while time.monotonic() - started < PATIENCE_S:
         counted = _query(prometheus, COUNTER)
         after = sum(counted) if counted else None
-        if after is not None and after >= (before or 0) + TASKS:
+        if not worth_waiting or (after is not None and after >= (before or 0) + TASKS):
             break
         time.sleep(0.5)
     waited = round(time.monotonic() - started, 1)

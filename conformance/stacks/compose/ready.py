@@ -13,6 +13,8 @@ PATHS = {
     Role.PROMETHEUS: "/-/ready",
     Role.GRAFANA: "/api/health",
 }
+NOT_YET = ("starting up", "shutting down", "not accepting connections", "not yet accepting", "in recovery mode")
+"""How PostgreSQL says that it will let in later (SQLSTATE 57P03, which clients are not told at a login)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Ready:
         try:
             psycopg.connect(access.dsn()).close()
         except psycopg.OperationalError as error:
-            return "FATAL" in str(error) and "starting up" not in str(error) and "shutting down" not in str(error)
+            return "FATAL" in str(error) and not any(words in str(error) for words in NOT_YET)
         return True
 
     def workers(self) -> int | None:
