@@ -18,7 +18,7 @@ GRADING = tuple(
     for part in ("catalogue", "checks", "kit", "plan", "plugin", "profile", "report", "run", "session", "verdict")
 )
 PURE = (
-    "__future__", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "itertools", "json", "math",
+    "__future__", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "functools", "itertools", "json", "math",
     "re", "typing", "urllib.parse",
     "conformance.checks", "conformance.observe", "conformance.verdict.parameters", "conformance.verdict.words",
 )  # fmt: skip
