@@ -18,8 +18,8 @@ GRADING = tuple(
     for part in ("catalogue", "checks", "kit", "plan", "plugin", "profile", "report", "run", "session", "verdict")
 )
 PURE = (
-    "__future__", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "functools", "itertools", "json", "math",
-    "re", "typing", "urllib.parse",
+    "__future__", "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "functools", "itertools",
+    "json", "math", "re", "typing", "urllib.parse",
     "conformance.checks", "conformance.observe", "conformance.verdict.parameters", "conformance.verdict.words",
 )  # fmt: skip
 
