@@ -19,7 +19,7 @@ from conformance.observe.facts import Facts, Observer, Probe
 from conformance.observe.last_words import last_words
 from conformance.observe.prefect_api import PrefectApi, Refused
 from conformance.observe.web import Answer, brief, fetch
-from conformance.stacks.base import Capability, Endpoint, Role, Stack, Unavailable
+from conformance.stacks.base import Endpoint, Role, Stack, Unavailable
 from conformance.stacks.compose.access import container_ports, published
 from conformance.stacks.compose.service import ports
 
@@ -87,7 +87,7 @@ class PrefectFacts(Facts):
     endpoint: str
     host: str  # of the endpoint, and its port, as the kit reaches them
     port: int
-    remapped: bool = False  # people reach it by the port that its author publishes, which need not be this one
+    remapped: bool = False  # people reach it by another port: its author's, or that of whoever forwards it
     published: tuple[int, ...] | None = None  # the author's host ports that lead to it; None: they are not seen
     published_by_others: tuple[int, ...] = ()  # those that lead to other services: one of them may pass on to it
     health: Answer
@@ -113,7 +113,7 @@ def collect(stack: Stack, probe: Probe) -> PrefectFacts:
         "endpoint": endpoint.url,
         "host": endpoint.host,
         "port": endpoint.port,
-        "remapped": Capability.COMPOSE in stack.capabilities,
+        "remapped": not stack.direct,
         "health": api.get("/health").answer,
         "ready": api.get("/ready").answer,
         "version": brief(version.json() or "", 40),

@@ -194,6 +194,7 @@ class Stack(ABC):
     capabilities: frozenset[Capability]
     stand_ins: tuple[str, ...] = ()  # components that stand in for the real ones, in words for the report
     runs_reference: bool = False  # its Dask and Prefect workers can import pqrs_lakehouse
+    direct: bool = False  # the kit reaches its services by the very ports by which people do
 
     @abstractmethod
     def __enter__(self) -> Self: ...

@@ -64,6 +64,7 @@ class EmbeddedStack(Stack):
     capabilities = frozenset({Capability.SOURCE, Capability.ENDPOINTS, Capability.RESTART, Capability.KILL})
     stand_ins: tuple[str, ...] = ("SeaweedFS stands in for RustFS",)
     runs_reference = True
+    direct = True
 
     def __init__(
         self, source: Path, env_file: Path | None = None, keep: bool = False, timeout: float = TIMEOUT
