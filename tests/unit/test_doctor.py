@@ -102,6 +102,18 @@ def test_images_are_here_or_in_their_registry(engine: None, reference: Path) -> 
     assert (offline.ok, offline.seen, offline.values["missing"]) == (False, "1/2", "offline/b:1")
 
 
+def test_the_embedded_stack_says_itself_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "SeaweedFS" in doctor._embedded().seen or doctor._embedded().values["missing"] == "prometheus"
+
+    def gone() -> Path:
+        raise StackError("SeaweedFS is missing")
+
+    monkeypatch.setattr("conformance.stacks.services.seaweedfs.installation", gone)
+    lacking = doctor._embedded()
+    assert (lacking.ok, lacking.stops) == (False, False)
+    assert "SeaweedFS is missing" in lacking.remedy("es")
+
+
 def every() -> Iterator[Finding]:
     values = dict.fromkeys(("minimum", "port", "service", "variable", "holder", "image", "missing"), "…")
     for subject in TEXTS:
