@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,6 @@ SOURCE = "apiVersion: 1\ndatasources: [{name: Prometheus, type: prometheus, url:
 def image() -> None:
     done = build(GRAFANA)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture
-def deployment() -> Iterator[Deployment]:
-    deployment = Deployment()
-    try:
-        yield deployment
-    finally:
-        deployment.remove()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import gzip
 import json
 import lzma
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +35,6 @@ def images() -> None:
         RUNTIME,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture
-def deployment() -> Iterator[Deployment]:
-    deployment = Deployment()
-    try:
-        yield deployment
-    finally:
-        deployment.remove()
 
 
 # --- the builder ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 from conformance.inputs import one_line
@@ -116,10 +116,9 @@ def complain(said: str) -> None:
         raise StackError(f"the disk of the container engine is full; `conformance doctor`: {one_line(said)[-SAID:]}")
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This process's environment (it says where the engine is), without what would change a Compose command."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
-    return {**kept, **(extra or {})}
+    return {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
 
 
 def answers() -> bool:

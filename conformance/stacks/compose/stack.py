@@ -9,7 +9,7 @@ import secrets
 import shlex
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,7 @@ TIMEOUT = 240.0  # seconds after everything was started until a service that doe
 HOPELESS = 4  # restarts after which a service that does not answer is not waited for any longer
 POLL = 0.25
 UPS = 3  # calls of `up` while services that others wait for become healthy late
+NOTICE = 60.0  # seconds for Dask to miss a worker, and for a throw-away PostgreSQL to answer
 RECOVERY = 60.0  # seconds that they get for it each time
 LOG_LINES = 5_000
 MODEL = "compose.json"
@@ -268,13 +269,12 @@ class ComposeStack(Stack):
 
     def _recovers(self) -> bool:
         """Whether every service that runs becomes healthy after all."""
-        deadline = time.monotonic() + RECOVERY
-        while time.monotonic() < deadline and not self._closing:
+
+        def healthy() -> bool:
             running = [one for found in self._by_service().values() for one in found if one.state == "running"]
-            if all(one.health in ("", "healthy") for one in running):
-                return True
-            time.sleep(POLL)
-        return False
+            return all(one.health in ("", "healthy") for one in running)
+
+        return _until(lambda: self._closing or healthy(), RECOVERY) and not self._closing
 
     def _run(self, command: str, failure: type[EngineError], timeout: float = SLOW) -> None:
         """A command of Compose on this run's own model, through pytest-docker.
@@ -417,19 +417,18 @@ class ComposeStack(Stack):
 
     def kill_one(self, role: Role) -> str:
         """Kill a container; wait until Dask's scheduler has lost its worker."""
-        running = [one for service in self._services.get(role, ()) for one in self._by_service().get(service, ())]
-        victim = next((one for one in reversed(running) if one.state == "running"), None)
+        victim = next((one for one in reversed(self._containers_of(role)) if one.state == "running"), None)
         if victim is None:
             raise Unavailable(f"no container of {role} is left to kill")
         before = self._ready_of(Role.DASK_SCHEDULER).workers()
         self._killed.append(victim.id)
         self._engine.run("kill", victim.id)
-        deadline = time.monotonic() + 60.0
-        while time.monotonic() < deadline:
+
+        def noticed() -> bool:
             now = self._ready_of(Role.DASK_SCHEDULER).workers()
-            if before is None or (now is not None and now < before):
-                break
-            time.sleep(POLL)
+            return before is None or (now is not None and now < before)
+
+        _until(noticed, NOTICE)
         return victim.name
 
     def heal(self) -> None:
@@ -515,11 +514,8 @@ class ComposeStack(Stack):
         ).strip()  # fmt: skip
         try:
             found = PostgresAccess(HOST, port, "postgres", "postgres", password)
-            deadline = time.monotonic() + 60.0
-            while not Ready.of_postgres(found):
-                if time.monotonic() > deadline:
-                    raise Unavailable("a throw-away PostgreSQL of the same image does not answer")
-                time.sleep(POLL)
+            if not _until(lambda: Ready.of_postgres(found), NOTICE):
+                raise Unavailable("a throw-away PostgreSQL of the same image does not answer")
             yield found
         finally:
             self._engine.attempt(["rm", "--force", "--volumes", container])
@@ -563,8 +559,7 @@ class ComposeStack(Stack):
 
     def _is_hopeless(self, role: Role) -> bool:
         """No container of the role runs or will, or they do nothing but start again."""
-        by_service = self._by_service()
-        containers = [one for service in self._services[role] for one in by_service.get(service, ())]
+        containers = self._containers_of(role)
         gone = all(one.state in ("exited", "dead", "created") for one in containers)
         return gone or all(one.restarts >= HOPELESS for one in containers)
 
@@ -581,7 +576,7 @@ class ComposeStack(Stack):
 
     def _containers_of(self, role: Role) -> list[Container]:
         by_service = self._by_service()
-        return [one for service in self._services[role] for one in by_service.get(service, ())]
+        return [one for service in self._services.get(role, ()) for one in by_service.get(service, ())]
 
     def _ready_of(self, role: Role) -> Ready:
         endpoint = self._endpoint(role)
@@ -603,3 +598,13 @@ class ComposeStack(Stack):
 
 class NotStartedError(EngineError):
     """Some services were not started; ``said`` has Compose's words."""
+
+
+def _until(condition: Callable[[], bool], within: float) -> bool:
+    """Whether ``condition`` comes true in so many seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL)
+    return True
