@@ -146,7 +146,11 @@ def run_deployment(settings: Settings, run_id: str, as_of: date | None = None, *
 
 
 class _Api:
-    """Prefect's REST API. A server on SQLite says 503 while its database is busy: it is asked again."""
+    """Prefect's REST API.
+
+    Asked again: a server that says 503, because its database (SQLite) is busy, and a connection that was kept open and
+    that the server closed just when it was used again. Prefect takes each of our requests twice as once.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.require("prefect_api_url").rstrip("/")
@@ -154,7 +158,7 @@ class _Api:
         again = Retry(
             total=8,
             connect=0,
-            read=0,
+            read=2,
             status_forcelist=[503],
             allowed_methods=None,
             backoff_factor=0.2,
