@@ -15,7 +15,7 @@ from typing import Any
 
 from conformance.verdict.words import Status
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "fixtures/submissions/guia-exacta"
 PATIENCE = 300.0  # seconds, on a busy machine
 DEPLOYED = ("docker-compose.yml", ".env.example", "infra", "sql", "pqrs_lakehouse", "pyproject.toml")
