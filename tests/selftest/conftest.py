@@ -1,0 +1,61 @@
+"""Which cases a run takes, and the matrix at its end."""
+
+from __future__ import annotations
+
+import os
+
+import measured
+import pytest
+from cases import Kind, cases
+from matrix import lines, rows
+from proof import Proof
+
+from conformance.kit import Kit
+from conformance.stacks.opening import engine_answers
+
+TURN = "PQRS_TURN"
+"""In the environment, a number that grows with each submission: deployed cases take turns. Without it, all are run."""
+ROUNDS: dict[Kind, int] = {"breach": 5, "variant": 10}
+"""In how many submissions every deployed case has had its turn."""
+
+
+def waiting(turn: int, kind: Kind) -> set[str]:
+    """The deployed cases whose turn it is not."""
+    names = [case.name for case in cases(kind, "compose")]
+    return set(names) - set(names[turn % ROUNDS[kind] :: ROUNDS[kind]])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    deployed = [item for item in items if item.path.name == "test_deployed.py"]
+    if not engine_answers():
+        for item in deployed:
+            item.add_marker(pytest.mark.skip(reason="no container engine with Compose answers"))
+    if TURN in os.environ:
+        names = set().union(*(waiting(int(os.environ[TURN]), kind) for kind in ROUNDS))
+        later = [item for item in deployed if item.callspec.params["case"].name in names]
+        config.hook.pytest_deselected(items=later)
+        items[:] = [item for item in items if item not in later]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    shown = [
+        Proof.model_validate_json(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == "proof"
+    ]
+    if not shown:
+        return
+    measured.keep(shown)
+    known = {case.name: case for kind in ROUNDS for case in cases(kind)}
+    terminalreporter.section("what each guarantee caught and spared")
+    for line in lines(list(rows(Kit().catalogue, shown, known))):
+        terminalreporter.write_line(line)
+    deployed = sorted(proof.case for proof in shown if proof.level == "compose")
+    of = sum(case.has("compose") for case in known.values())
+    turn = f"turn {os.environ[TURN]}: " if TURN in os.environ else ""
+    terminalreporter.write_line(f"{turn}deployed with Compose: {len(deployed)} of {of} cases: {', '.join(deployed)}")
