@@ -5,7 +5,7 @@ Sources: Ley 1437 de 2011 art. 13 (types), DIVIPOLA of DANE (departments and the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from conformance.checks.medallion import tables
 from conformance.observe.postgres_model import Catalogue, words
@@ -123,11 +123,10 @@ def _lists(catalogue: Catalogue) -> Iterator[tuple[str, ...]]:
                 yield values
 
 
-def _is_one(value: str, stems: Iterable[str]) -> bool:
+def _is_one(value: str, stems: tuple[str, ...]) -> bool:
     told = words(value)
-    return any(
-        told == (stem,) if len(stem) == 1 else any(f"{word}.".startswith(stem) for word in told) for stem in stems
-    )
+    begins = tuple(stem for stem in stems if len(stem) > 1)
+    return (len(told) == 1 and told[0] in stems) or any(f"{word}.".startswith(begins) for word in told)
 
 
 def _department(column: str, value: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from pydantic import Field
@@ -17,6 +18,7 @@ from conformance.observe.facts import Attempt, Facts
 ROW_LIMIT: Final = 10_000
 
 
+@lru_cache(maxsize=10_000)
 def words(name: str) -> tuple[str, ...]:
     """The words of an identifier, in lower case and without accents: ``FechaCreación_TS`` → fecha, creacion, ts."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
