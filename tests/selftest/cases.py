@@ -34,22 +34,27 @@ KEYS = {
 
 
 class Told(NamedTuple):
-    """What the kit says of one guarantee. ``diagnosis``: all that a person reads of it, in both languages."""
+    """What the kit says of one guarantee; ``expected`` and ``remedy`` by language."""
 
     status: Status
     observed: str
-    diagnosis: str
+    expected: Mapping[str, str]
+    remedy: Mapping[str, str]
 
     @classmethod
     def of_judgment(cls, judgment: Judgment) -> Told:
-        texts = [getattr(text, lang) for text in (judgment.expected, judgment.remedy) for lang in LANGS]
-        return cls(judgment.status, judgment.observed, "\n".join([judgment.observed, *texts]))
+        expected, remedy = ({lang: text.in_(lang) for lang in LANGS} for text in (judgment.expected, judgment.remedy))
+        return cls(judgment.status, judgment.observed, expected, remedy)
 
     @classmethod
     def of_verdict(cls, one: Mapping[str, Any]) -> Told:
         """From a member of ``guarantees`` in ``verdict.json``."""
-        texts = [*one["expected"].values(), *one["remedy"].values()]
-        return cls(Status(one["status"]), one["observed"], "\n".join([one["observed"], *texts]))
+        return cls(Status(one["status"]), one["observed"], one["expected"], one["remedy"])
+
+    @property
+    def diagnosis(self) -> str:
+        """All that a person reads of it, in both languages."""
+        return "\n".join([self.observed, *self.expected.values(), *self.remedy.values()])
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ def waiting(turn: int, kind: Kind) -> set[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in ("test_embedded.py", "test_deployed.py"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))  # one stack of each kind at a time
     deployed = [item for item in items if item.path.name == "test_deployed.py"]
     if not engine_answers():
         for item in deployed:

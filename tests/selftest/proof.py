@@ -11,7 +11,20 @@ from pydantic import BaseModel, ConfigDict
 from conformance.kit import Kit
 from conformance.verdict.words import Status
 
-MAX_MESSAGE = 600  # characters of what was observed
+MAX_TEXT = 1_000  # characters
+
+
+class Message(BaseModel):
+    """What a person is told of a guarantee that fails: what was observed, and what to do, in Spanish."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    observed: str
+    remedy: str
+
+    @classmethod
+    def of(cls, told: Told) -> Self:
+        return cls(observed=told.observed[:MAX_TEXT], remedy=told.remedy["es"][:MAX_TEXT])
 
 
 class Proof(BaseModel):
@@ -23,7 +36,7 @@ class Proof(BaseModel):
     kind: Kind
     case: str
     statuses: dict[str, Status]
-    messages: dict[str, str] = {}  # of what fails
+    messages: dict[str, Message] = {}  # of what fails
     faults: tuple[str, ...] = ()  # in what the kit did not say what it should
     before: dict[str, Status] = {}
     seconds: float = 0.0
@@ -39,7 +52,7 @@ class Proof(BaseModel):
             case=case.name,
             statuses={id_: one.status for id_, one in sorted(told.items())},
             messages={
-                id_: one.observed[:MAX_MESSAGE]
+                id_: Message.of(one)
                 for id_, one in sorted(told.items())
                 if one.status is Status.FAIL and before.get(id_) is not Status.FAIL
             },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from proof import Proof
 
 from conformance.kit import Kit
 from conformance.observe.facts import Observation, ObservationStatus
-from conformance.profile import Profile
+from conformance.profile import Profile, load_profile
 from conformance.stacks.base import Capability, Role
 from conformance.verdict.judge import Judge, Judgment, absent
+from conformance.verdict.words import Status
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -42,6 +43,7 @@ class Baseline:
     observations: Mapping[str, Observation]
     capabilities: frozenset[Capability]
     roles: frozenset[Role]
+    _before: dict[str, dict[str, Status]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, kit: Kit, evidence: Path, elsewhere: Path | None = None) -> Baseline:
@@ -79,12 +81,24 @@ class Baseline:
         )
         return judge.judge_all(profile.ids)
 
+    def before(self, profile: str) -> Mapping[str, Status]:
+        """What is said of the deployment as it was recorded, under a profile by its name."""
+        if profile not in self._before:
+            judged = self.judge({}, load_profile(profile, self.kit.catalogue, self.kit.profiles))
+            self._before[profile] = {id_: one.status for id_, one in judged.items()}
+        return self._before[profile]
+
     def proof(self, case: Case) -> Proof:
-        """What the kit says of a case, and in what that is not what it should say."""
-        profile = case.profile(self.kit)
-        before = {id_: judgment.status for id_, judgment in self.judge({}, profile).items()}
-        judged = self.judge(case.patch, profile)
-        return Proof.of("facts", case, self.kit, {id_: Told.of_judgment(one) for id_, one in judged.items()}, before)
+        """What the kit says of a case, and in what that is not what it should say.
+
+        The row is of what the patch touches: that the rest is as it was recorded shows nothing.
+        """
+        before = self.before(case.profile(self.kit).name)
+        judged = self.judge(case.patch, case.profile(self.kit))
+        told = {id_: Told.of_judgment(one) for id_, one in judged.items()}
+        touched = {id_ for id_, one in judged.items() if case.patch.keys() & one.subjects or one.status != before[id_]}
+        proof = Proof.of("facts", case, self.kit, told, before)
+        return proof.model_copy(update={"statuses": {id_: proof.statuses[id_] for id_ in sorted(touched)}})
 
 
 @cache
