@@ -59,9 +59,11 @@ class Checked:
         return said[0]
 
 
-def command(repository: Path, report: Path, *options: str, images: str | Path = "offline") -> list[str]:
+def command(
+    repository: Path, report: Path, *options: str, images: str | Path = "offline", python: str | Path = sys.executable
+) -> list[str]:
     return [
-        *(sys.executable, "-P", "-m", "conformance", "check", str(repository), "--stack", "compose"),
+        *(str(python), "-P", "-m", "conformance", "check", str(repository), "--stack", "compose"),
         *("--images", str(images), "--report-dir", str(report), *options),
     ]
 
@@ -77,11 +79,16 @@ def check(
     images: str | Path = "offline",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    python: str | Path = sys.executable,
+    patience: float = PATIENCE,
 ) -> Checked:
-    """Run a check to its end. What another wrote in the report's folder is none of this one's."""
+    """Run a check to its end, with the kit that ``python`` has.
+
+    What another wrote in the report's folder is none of this one's.
+    """
     process = subprocess.run(
-        command(repository, report, *options, images=images),
-        capture_output=True, text=True, timeout=PATIENCE, env=environment(env), cwd=cwd, check=False,
+        command(repository, report, *options, images=images, python=python),
+        capture_output=True, text=True, timeout=patience, env=environment(env), cwd=cwd, check=False,
     )  # fmt: skip
     return ended(process.returncode, process.stderr, report)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import sysconfig
 import time
 import tomllib
+import venv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
@@ -19,6 +22,7 @@ from conformance.verdict.words import Status
 
 SLOW = frozenset({"disruption", "pipeline"})
 """Subjects that take most of a check's time: a breach of something else is judged without them."""
+PATIENCE = 900.0  # seconds for a check with disruptions, on a busy machine
 
 
 class Edit(BaseModel):
@@ -45,6 +49,8 @@ class Deployment(BaseModel):
 
     base: str
     """A folder of ``fixtures/submissions``, or ``reference``: this repository's own deployment."""
+    with_pipeline: bool = False
+    """The copy of the reference holds the kit as well and is judged by it: it is its reference, whose pipeline runs."""
     static: bool = False
     """Judge files alone; start nothing."""
     options: tuple[str, ...] = ()
@@ -61,12 +67,18 @@ class Deployment(BaseModel):
     @property
     def before(self) -> dict[str, Status]:
         """What is not sound in the base itself, as ``<base>.toml`` in ``fixtures/submissions`` says."""
+        if self.with_pipeline:
+            return {}
         undone = tomllib.loads((FIXTURES / "submissions" / f"{self.base}.toml").read_text(encoding="utf-8"))
         return {id_: status for status in (Status.FAIL, Status.BLOCKED) for id_ in undone[_KEYS[status]]}
 
     def lay(self, case: Case, repository: Path) -> Path:
         """Make ``repository``: the base, without what is removed, under the case's own files, and edited."""
         copy_of(ROOT if self.base == "reference" else FIXTURES / "submissions" / self.base, repository)
+        if self.with_pipeline:
+            shutil.copytree(
+                ROOT / "conformance", repository / "conformance", ignore=shutil.ignore_patterns("__pycache__")
+            )
         for name in self.remove:
             path = repository / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -91,6 +103,14 @@ class Deployment(BaseModel):
 _KEYS: Mapping[Status, str] = {Status.FAIL: "fails", Status.BLOCKED: "blocked"}
 
 
+def python_of(repository: Path, at: Path) -> Path:
+    """A Python, made in ``at``, that takes the kit from ``repository`` and everything else from where it is here."""
+    venv.create(at, symlinks=True)
+    (packages,) = at.glob("lib/python*/site-packages")
+    (packages / "kit.pth").write_text(f"{repository}\n{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    return at / "bin/python"
+
+
 def proof(case: Case, kit: Kit, folder: Path) -> Proof:
     """Deploy the case, judge it, take it down. Works in ``folder``, which is empty.
 
@@ -99,11 +119,14 @@ def proof(case: Case, kit: Kit, folder: Path) -> Proof:
     """
     deployment = Deployment.of(case)
     repository = deployment.lay(case, folder / "repository")
+    python = python_of(repository, folder / "python") if deployment.with_pipeline else Path(sys.executable)
     options = [option.replace("{repository}", str(repository)) for option in deployment.options]
     options += ["--static"] if deployment.static else []
     options += [word for id_ in sorted(deployment.judged(case, kit)) for word in ("--only", id_)]
     started = time.monotonic()
-    checked = check(repository, folder / "report", "--profile", case.profile(kit).name, *options)
+    checked = check(
+        repository, folder / "report", "--profile", case.profile(kit).name, *options, python=python, patience=PATIENCE
+    )
     assert checked.guarantees, f"exit {checked.code}, no verdict: {checked.errors}"
     told = {id_: Told.of_verdict(one) for id_, one in checked.guarantees.items()}
     return Proof.of("compose", case, kit, told, deployment.before, time.monotonic() - started)
