@@ -6,23 +6,13 @@ import os
 
 import measured
 import pytest
-from cases import Kind, cases
+from cases import cases
 from matrix import lines, rows
 from proof import Proof
+from turns import ROUNDS, TURN, waiting
 
 from conformance.kit import Kit
 from conformance.stacks.opening import engine_answers
-
-TURN = "PQRS_TURN"
-"""In the environment, a number that grows with each submission: deployed cases take turns. Without it, all are run."""
-ROUNDS: dict[Kind, int] = {"breach": 5, "variant": 10}
-"""In how many submissions every deployed case has had its turn."""
-
-
-def waiting(turn: int, kind: Kind) -> set[str]:
-    """The deployed cases whose turn it is not."""
-    names = [case.name for case in cases(kind, "compose")]
-    return set(names) - set(names[turn % ROUNDS[kind] :: ROUNDS[kind]])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,7 +21,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.name in ("test_embedded.py", "test_deployed.py"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))  # one stack of each kind at a time
     deployed = [item for item in items if item.path.name == "test_deployed.py"]
-    if not engine_answers():
+    if deployed and not engine_answers():
         for item in deployed:
             item.add_marker(pytest.mark.skip(reason="no container engine with Compose answers"))
     if TURN in os.environ:

@@ -58,7 +58,10 @@ def rows(ids: Iterable[str], proofs: Sequence[Proof], cases: dict[str, Case]) ->
 
 
 def percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
+    """Never rounded up to all or down to nothing."""
+    if share is None or share in (0, 1):
+        return "–" if share is None else f"{share:.0%}"
+    return ">0%" if share < 0.0005 else "<100%" if share > 0.9995 else f"{share:.1%}"
 
 
 def lines(table: Sequence[Row]) -> Iterator[str]:
