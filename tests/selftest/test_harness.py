@@ -80,9 +80,9 @@ def test_an_edit_must_find_its_place(tmp_path: Path) -> None:
         Edit(file="x.yml", before=": ", after="=").apply(tmp_path)
 
 
-def test_what_is_judged_of_a_deployment(case: Callable[..., Case]) -> None:
+def test_what_is_judged_of_a_deployment(case: Callable[..., Case], tmp_path: Path) -> None:
     def judged(kind: Kind, expect: str, deployment: str) -> frozenset[str]:
-        made = case(kind, f"{kind}-{len(deployment)}-{len(expect)}", expect, deployment)
+        made = case(kind, f"x-{len(list(tmp_path.rglob('*')))}", expect, deployment)
         return Deployment.of(made).judged(made, KIT)
 
     guide, reference = 'base = "guia-exacta"\n', 'base = "reference"\n'
