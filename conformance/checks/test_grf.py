@@ -98,12 +98,13 @@ def test_dashboards_provision_themselves(grafana: GrafanaFacts, params: Paramete
         cannot_tell(_no_entry(grafana))
     provisioned = [one for one in grafana.dashboards if one.file]
     files = len(grafana.provisioning.dashboards) if grafana.provisioning else 0
+    by_hand = "by_hand" if grafana.dashboards and not provisioned else None
     holds(
         len(provisioned) >= params.min_dashboards,
         observed=f"of files: {_some(one.title for one in provisioned)}; "
         f"of none: {_some(one.title for one in grafana.dashboards if not one.file)}; "
         f"JSON files at the paths of the providers: {files}{_log(grafana)}",
-        hint=_cause(SKIPPED, *grafana.log) or ("by_hand" if grafana.dashboards and not provisioned else None),
+        hint=_cause(SKIPPED, *grafana.log) or by_hand or ("no_json" if grafana.provisioning and not files else None),
         minimum=params.min_dashboards,
     )
 

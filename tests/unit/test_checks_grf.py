@@ -35,7 +35,9 @@ ENTRY = Entry(
     file="/etc/grafana/provisioning/datasources/d.yml", name="Prometheus", type="prometheus", url=PROMETHEUS.url
 )
 FILES = Provisioning(folder="/etc/grafana/provisioning", seen_in="mounts", entries=(ENTRY,), dashboards=("/d/a.json",))
+NO_JSON = FILES.model_copy(update={"dashboards": ()})
 BOARD = Dashboard(uid="a", title="Salud", file="a.json", panels=1)
+UNFILED = BOARD.model_copy(update={"file": ""})
 QUERY = PanelQuery(
     dashboard="Salud", panel="Arriba", ref="A", datasource="Prometheus", type="prometheus", text="up",
     first=SERIES, last=SERIES,
@@ -252,6 +254,8 @@ def test_a_prometheus_that_is_down_is_not_the_datasources_fault() -> None:
             DEFAULT,
             (Status.FAIL, "no_provider"),
         ),
+        ({"dashboards": (), "provisioning": NO_JSON}, DEFAULT, (Status.FAIL, "no_json")),
+        ({"dashboards": (UNFILED,), "provisioning": NO_JSON}, DEFAULT, (Status.FAIL, "by_hand")),
         ({"dashboards": (), "provisioning": None}, DEFAULT, (Status.FAIL, None)),
     ],
 )
