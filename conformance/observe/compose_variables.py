@@ -41,8 +41,8 @@ def literals(service: Mapping[str, Any]) -> tuple[str, ...]:
     """Where a service's author wrote a secret out: in its environment, build arguments, command or an address."""
     build = service.get("build")
     arguments = environment({"environment": build.get("args")}) if isinstance(build, Mapping) else {}
-    found = [f"environment {name}" for name, value in environment(service).items() if _is_literal(name, value)]
-    found += [f"build.args {name}" for name, value in arguments.items() if _is_literal(name, value)]
+    found = [f"environment {name}" for name, value in environment(service).items() if is_written_out(name, value)]
+    found += [f"build.args {name}" for name, value in arguments.items() if is_written_out(name, value)]
     for key in ("command", "entrypoint"):
         words = service.get(key)
         text = " ".join(str(word) for word in words) if isinstance(words, list) else str(words or "")
@@ -66,9 +66,16 @@ def inline_secrets(authored: Mapping[str, Any]) -> tuple[str, ...]:
             pairs = [(place.rpartition(".")[2], text) for place, text in places(yaml.safe_load(content))]
         except (yaml.YAMLError, ValueError, RecursionError):
             pairs = []
-        if _holds_password(content) or any(_is_literal(key, text) for key, text in pairs):
+        if _holds_password(content) or any(is_written_out(key, text) for key, text in pairs):
             found.append(f"configs.{name}")
     return tuple(found)[:_KEPT]
+
+
+def is_written_out(name: str, value: str) -> bool:
+    """Whether a variable of that name holds a secret that is written out (nothing of it is interpolated)."""
+    is_secret = bool(_SECRET.search(shouted(name)))
+    written_out = is_secret and not _expressions(value) and not _NO_VALUE.fullmatch(value.strip())
+    return written_out or _holds_password(value)
 
 
 def without_passwords(text: str) -> str:
@@ -113,13 +120,6 @@ def _expressions(text: str) -> list[Expression]:
         return [part for part in split(text) if isinstance(part, Expression)]
     except InvalidInterpolation:
         return []
-
-
-def _is_literal(name: str, value: str) -> bool:
-    """Whether a variable of that name holds a secret that is written out (nothing of it is interpolated)."""
-    is_secret = bool(_SECRET.search(shouted(name)))
-    written_out = is_secret and not _expressions(value) and not _NO_VALUE.fullmatch(value.strip())
-    return written_out or _holds_password(value)
 
 
 def _holds_password(text: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from conformance.observe import mounts
+from conformance.observe.compose_variables import is_written_out
 from conformance.observe.facts import Facts, Observer, Probe
 from conformance.stacks.base import Role, Stack, Unavailable
 
@@ -37,7 +38,7 @@ class SourceFacts(Facts):
     versioned: bool  # listed from git's index
     files: int
     truncated: bool  # more files than the kit reads
-    env_files: tuple[str, ...]  # real .env files with at least one value
+    env_files: tuple[str, ...]  # real .env files with at least one value, others (dask.env) with a secret
     key_files: tuple[str, ...]
     dump_files: tuple[str, ...]  # over 5 MB
     adrs: tuple[str, ...]
@@ -97,11 +98,18 @@ def _names(root: Path) -> tuple[list[str], bool]:
 
 
 def _is_env(file: Path) -> bool:
-    """A ``.env`` with a value in it; samples and templates are what should be committed."""
-    if not (file.name == ".env" or file.name.startswith(".env.") or file.suffix == ".env") or _SAMPLE.search(file.name):
+    """A ``.env`` with a value in it, or an env file of another name (``dask.env``) with a secret in it.
+
+    Samples and templates are what should be committed, and so are settings without secrets that a service names as its
+    ``env_file``.
+    """
+    own = file.name == ".env" or file.name.startswith(".env.")
+    if not (own or file.suffix == ".env") or _SAMPLE.search(file.name):
         return False
     lines = _read(file).decode(errors="replace").splitlines()
-    return any("=" in line and not line.lstrip().startswith("#") and line.split("=", 1)[1].strip() for line in lines)
+    pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
+    values = [(name.strip(), value.strip().strip("'\"")) for name, value in pairs]
+    return any(value and (own or is_written_out(name, value)) for name, value in values)
 
 
 def _is_key(file: Path) -> bool:

@@ -62,7 +62,8 @@ def test_a_clean_folder_holds(tmp_path: Path) -> None:
     [
         (".env", "POSTGRES_PASSWORD=secreta\n"),
         ("infra/local/.env", "A=1"),
-        ("prod.env", "A=1"),
+        ("prod.env", "A=1\nexport DB_PASSWORD='secreta'\n"),
+        ("prod.env", "DATABASE_URL=postgresql://pqrs:secreta@postgres/pqrs"),
         (".env.production", "TOKEN=abc"),
         ("keys/id_rsa", "x"),
         ("server.pem", "-----BEGIN RSA PRIVATE KEY-----\nMII\n"),
@@ -84,6 +85,9 @@ def test_what_must_not_be_committed_is_named(tmp_path: Path, name: str, content:
     [
         (".env", "# nothing here\n\nA=\n"),
         (".env.example", "A=1"),
+        ("dask.env", "# no secret\nDASK_SCHEDULER_ADDRESS=tcp://dask-scheduler:8786\n"),
+        ("entorno/postgres.env", "POSTGRES_PASSWORD_FILE=/run/secrets/clave\nPOSTGRES_PASSWORD=\n"),
+        ("entorno/grafana.env", "GF_SECURITY_ADMIN_PASSWORD=${GRAFANA_PASSWORD}"),
         ("local.env.template", "A=1"),
         ("plantilla.env", "A=1"),
         ("server.pem", "-----BEGIN CERTIFICATE-----\n"),
