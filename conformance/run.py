@@ -38,14 +38,11 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def verdict_on(kit: Kit, stack: StackRecord, run: RunRecord, observations: Mapping[str, Observation]) -> Verdict:
     """The verdict that follows from evidence: the only way in which one comes about, at the end of a run and later."""
     missing = _cut_off if run.interrupted else absent
-    judge = Judge(
-        kit.catalogue,
-        kit.checks,
-        kit.observers,
-        observation=lambda subject: observations.get(subject) or missing(subject),
+    judge = kit.judge(
+        lambda subject: observations.get(subject) or missing(subject),
+        run.profile.parameters,
         capabilities=frozenset(stack.capabilities),
         roles=stack.roles.keys(),
-        parameters=run.profile.parameters,
         own_pipeline=stack.runs_reference,
     )
     scope: Scope = "incomplete" if run.only or run.interrupted else "static" if run.static else "full"
@@ -107,14 +104,11 @@ class Run(ABC):
         return verdict
 
     def _judge(self, stack: Stack, observation: Callable[[str], Observation]) -> Judge:
-        return Judge(
-            self._kit.catalogue,
-            self._kit.checks,
-            self._kit.observers,
-            observation=observation,
+        return self._kit.judge(
+            observation,
+            self.plan.profile.parameters,
             capabilities=stack.capabilities,
             roles=stack.roles().keys(),
-            parameters=self.plan.profile.parameters,
             own_pipeline=stack.runs_reference,
         )
 

@@ -12,7 +12,7 @@ from conformance.observe.facts import Observation, ObservationStatus
 from conformance.profile import Profile, load_profile
 from conformance.stacks.base import Capability, Role, Unavailable
 from conformance.stacks.static import SourceStack
-from conformance.verdict.judge import Judge, Judgment, absent
+from conformance.verdict.judge import Judgment, absent
 from conformance.verdict.words import Status
 
 pytestmark = pytest.mark.compose
@@ -41,14 +41,11 @@ def judged(root: Path, profile: Profile) -> dict[str, Judgment]:
     for subject in ("compose", "source"):
         facts = KIT.observers[subject].collect(stack, Alone()).model_dump(mode="json")
         observations[subject] = Observation(subject=subject, status=ObservationStatus.OBSERVED, facts=facts)
-    judge = Judge(
-        KIT.catalogue,
-        KIT.checks,
-        KIT.observers,
-        observation=lambda subject: observations.get(subject) or absent(subject),
+    judge = KIT.judge(
+        lambda subject: observations.get(subject) or absent(subject),
+        profile.parameters,
         capabilities=stack.capabilities,
         roles=frozenset(Role),
-        parameters=profile.parameters,
         own_pipeline=False,
     )
     found = judge.judge_all(profile.ids)

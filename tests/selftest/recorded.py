@@ -16,7 +16,7 @@ from conformance.kit import Kit
 from conformance.observe.facts import Observation, ObservationStatus
 from conformance.profile import Profile, load_profile
 from conformance.stacks.base import Capability, Role
-from conformance.verdict.judge import Judge, Judgment, absent
+from conformance.verdict.judge import Judgment, absent
 from conformance.verdict.words import Status
 
 
@@ -69,14 +69,11 @@ class Baseline:
                 status=ObservationStatus.OBSERVED,
                 facts=merge_patch(before.facts if before else None, change),
             )
-        judge = Judge(
-            self.kit.catalogue,
-            self.kit.checks,
-            self.kit.observers,
-            observation=lambda subject: observations.get(subject) or absent(subject),
+        judge = self.kit.judge(
+            lambda subject: observations.get(subject) or absent(subject),
+            profile.parameters,
             capabilities=self.capabilities,
             roles=self.roles,
-            parameters=profile.parameters,
             own_pipeline=True,
         )
         return judge.judge_all(profile.ids)
