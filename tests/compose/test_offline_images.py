@@ -19,7 +19,8 @@ from docker_containers import Container, Deployment, build, docker, published, u
 
 pytestmark = pytest.mark.compose
 
-POSTGRES, POSTGRES_15, POSTGIS = "postgres:18", "postgres:15", "postgis:15"
+POSTGRES, POSTGRES_16, POSTGRES_15, POSTGIS = "postgres:18", "postgres:16", "postgres:15", "postgis:15"
+TIMESCALEDB = "timescaledb:17"
 S3, MINIO = "s3:4.48", "minio:4.48"
 DASK, CLASSIC_DASK = "dask:2026.8.0", "dask:2026.3.0"
 PREFECT, PROMETHEUS, EXPORTER, RUNTIME = "prefect:3.8.8", "prometheus:2.53", "postgres-exporter:0.17", "runtime:0.1.0"
@@ -31,8 +32,8 @@ SLOW = 30.0  # seconds for one answer, on a busy machine
 @pytest.fixture(scope="session", autouse=True)
 def images() -> None:
     done = build(
-        *(POSTGRES, POSTGRES_15, POSTGIS, S3, MINIO, DASK, CLASSIC_DASK, PREFECT, PROMETHEUS, EXPORTER, NODE_EXPORTER),
-        RUNTIME,
+        *(POSTGRES, POSTGRES_16, POSTGRES_15, POSTGIS, TIMESCALEDB, S3, MINIO, DASK, CLASSIC_DASK, PREFECT),
+        *(PROMETHEUS, EXPORTER, NODE_EXPORTER, RUNTIME),
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -96,7 +97,7 @@ def scripts(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("image", [POSTGRES, POSTGRES_15])
+@pytest.mark.parametrize("image", [POSTGRES, POSTGRES_16, POSTGRES_15])
 def test_init_scripts_run_once_in_name_order_on_a_server_that_only_its_socket_reaches(
     deployment: Deployment, scripts: Path, image: str
 ) -> None:
@@ -240,6 +241,18 @@ def test_postgis_is_made_at_initialisation_and_can_be_made_by_a_script(deploymen
     assert sql(plain, "SELECT ST_AsText(ST_Point(1, 2))", "pqrs") == "POINT(1 2)"
     scripted.comes_up(lambda: ready(scripted))
     assert sql(scripted, "SELECT to_regclass('t')") == "t"
+
+
+def test_timescaledb_is_made_at_initialisation_and_can_be_made_by_a_script(
+    deployment: Deployment, scripts: Path
+) -> None:
+    write(scripts, "init.sql", "CREATE EXTENSION timescaledb;")
+    plain = deployment.run(TIMESCALEDB, env={"POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "pqrs"})
+    scripted = deployment.run(TIMESCALEDB, env={"POSTGRES_PASSWORD": PASSWORD}, options=postgres_options(scripts))
+    for server, database in ((plain, "pqrs"), (scripted, "postgres")):
+        server.comes_up(lambda: ready(server))
+        sql(server, "CREATE TABLE t (day date NOT NULL); SELECT create_hypertable('t', 'day')", database)
+        assert sql(server, "SELECT hypertable_name FROM timescaledb_information.hypertables", database) == "t"
 
 
 # --- the object store -------------------------------------------------------------------------------------------------
