@@ -83,14 +83,15 @@ def _matrix(table: Sequence[Row]) -> Iterator[str]:
 def _guarantee(id_: str, catalogue: Catalogue, known: Mapping[str, Case], proofs: Sequence[Proof]) -> Iterator[str]:
     yield f"## {id_}\n\n{catalogue[id_].es.title} · *{catalogue[id_].en.title}*\n"
     remedies: list[str] = []
-    yield "| breach | level | what is observed | remedy |"
+    yield "| breach | level | it is told: observed | what to do |"
     yield "|---|---|---|---|"
     for proof in proofs:
         message = proof.messages.get(id_)
         if message and id_ in known[proof.case].fails:
-            if message.remedy not in remedies:
-                remedies.append(message.remedy)
-            yield f"| {proof.case} | {proof.level} | {_cell(message.observed)} | {remedies.index(message.remedy) + 1} |"
+            remedy = message.remedy.replace(message.observed, "…")
+            if remedy not in remedies:
+                remedies.append(remedy)
+            yield f"| {proof.case} | {proof.level} | {_cell(message.observed)} | {remedies.index(remedy) + 1} |"
     yield ""
     for number, remedy in enumerate(remedies, 1):
         yield f"{number}. {_cell(remedy)}"
