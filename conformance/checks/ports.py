@@ -51,7 +51,7 @@ def _fault(
     if wrong:
         name, port = wrong[0]
         return Fault(name, f"{name}: {expected}:{port.target}, but {protocol} is not spoken at {port.target}", "target")
-    return Fault(services[0], f"{services[0]}: {protocol} is not published", "unpublished")
+    return Fault(services[0], f"{services[0]}: {protocol} is not published (expected at {expected})", "unpublished")
 
 
 def _speaks(containers: ContainersFacts, service: str, target: int, protocol: str) -> bool:

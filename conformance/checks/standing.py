@@ -59,6 +59,8 @@ def cause(container: ContainerFacts) -> str | None:
     """The name of the hint for what is wrong with it."""
     if container.oom_killed or container.exit_code == OUT_OF_MEMORY:
         return "memory"
+    if container.state == "restarting" and container.exit_code == 0:
+        return "ended_well"
     said = f"{container.error}\n{container.last_words}".lower()
     known = next((name for name, words in CAUSES.items() if any(word in said for word in words)), None)
     if known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from conformance.observe.compose_facts import Address, Naming
 from conformance.observe.compose_variables import places, shouted
 from conformance.observe.mounts import Mount, content, origin, tree
 from conformance.stacks.base import ComposeModel, Role
+from conformance.stacks.compose.interpolation import expressions
 from conformance.stacks.compose.service import environment, exposed, host_names, ports, words
 
 MAX_ADDRESSES = 20  # of a service
@@ -108,7 +110,9 @@ def addresses(
     found: dict[Address, None] = {}
     is_grafana = Role.GRAFANA in roles.get(name, ())
     is_on_the_host = service.get("network_mode") == "host"  # where everything that is published is local
-    for place, key, text, file in [*_own_texts(service), *_mounted_texts(model, root, name, configuration)]:
+    authored = (model.authored.get("services") or {}).get(name)
+    own_texts = _with_variables(_own_texts(service), _own_texts(authored if isinstance(authored, Mapping) else {}))
+    for place, key, text, file in [*own_texts, *_mounted_texts(model, root, name, configuration)]:
         for match in _LOCAL.finditer(text):
             scheme, host = (match["scheme"] or "").lower(), match["host"].lower()
             port = int(match["port"]) if match["port"] else _implied(key, scheme, text, match[0], variables)
@@ -141,6 +145,19 @@ def _own_texts(service: Mapping[str, Any]) -> Iterator[_Text]:
             else:
                 yield _Text(key, option, word)
             option = word if word.startswith("-") and not separator else ""
+
+
+def _with_variables(texts: Iterator[_Text], authored: Iterator[_Text]) -> Iterator[_Text]:
+    """The texts; in the place of each whose local address comes from variables, these: it is mended where they are."""
+    as_written = {place: list(written) for place, written in groupby(authored, key=lambda one: one.place)}
+    for place, group in groupby(texts, key=lambda one: one.place):
+        resolved = list(group)
+        written = as_written.get(place, [])
+        if len(written) != len(resolved):  # a variable with spaces in it made several words
+            written = resolved
+        for text, before in zip(resolved, written, strict=True):
+            names = [] if _LOCAL.search(before.text) else [f"${{{one.name}}}" for one in expressions(before.text)]
+            yield text._replace(place=" ".join([place, *dict.fromkeys(names)]))
 
 
 def _mounted_texts(model: ComposeModel, root: Path, name: str, configuration: Sequence[Mount]) -> Iterator[_Text]:

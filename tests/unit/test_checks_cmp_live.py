@@ -49,6 +49,7 @@ def test_what_stays_up_or_has_done_its_work_passes(one: ContainerFacts) -> None:
         ({"state": "exited", "exit_code": 1, "last_words": "KeyError: 'DB'"}, None, "web: exited (1): KeyError: 'DB'"),
         ({"state": "exited", "exit_code": 137}, "memory", "exited (137)"),
         ({"state": "exited", "exit_code": 1, "oom_killed": True}, "memory", "out of memory"),
+        ({"state": "restarting", "restarts": 9, "settled": False}, "ended_well", "restarting (0), restarts: 9"),
         ({"state": "restarting", "exit_code": 2, "restarts": 9, "settled": False}, None, "restarting (2), restarts: 9"),
         ({"restarts": 9, "settled": False, "last_words": "No such option: --x"}, "option", "No such option: --x"),
         ({"restarts": 1, "restarts_since": 1}, None, "running, restarts: 1"),
@@ -135,12 +136,12 @@ def test_the_class_s_ports_and_others_in_the_env_file_pass(
 @pytest.mark.parametrize(
     ("facts", "hint", "says"),
     [
-        (doors("postgres"), "unpublished", "postgres: postgresql is not published"),
+        (doors("postgres"), "unpublished", "postgres: postgresql is not published (expected at 5432)"),
         (doors("grafana", port(3001, "3001")), "target", "grafana: 3001:3001, but grafana is not spoken at 3001"),
         (doors("grafana", port(3000, "3000")), "moved", "grafana is published at 3000, not 3001"),
         (doors("grafana", port(3000)), "moved", "grafana is published at any port, not 3001"),
         (doors("rustfs", port(9001, "9000")), "target", "rustfs: 9000:9001"),
-        (doors("dask-scheduler", port(8786, "8786")), "unpublished", "dashboard is not published"),
+        (doors("dask-scheduler", port(8786, "8786")), "unpublished", "dashboard is not published (expected at 8787)"),
         (doors("postgres", port(5432, "5432", protocol="udp")), "unpublished", "not published"),
         (doors("postgres", port(5432, "15432", variables=("PG_PORT",))), "moved", "published at 15432"),
     ],

@@ -282,6 +282,26 @@ def test_another_service_called_as_oneself(
     assert [(one.host, one.port, one.of, one.own, one.browser) for one in told] == [(host, port, of, False, False)]
 
 
+def test_an_address_of_a_variable_is_told_with_the_variable(tmp_path: Path) -> None:
+    text = f"""
+services:
+  it:
+    command: dask worker ${{SCHEDULER}} --nthreads ${{THREADS}}
+    environment:
+      A: ${{SCHEDULER:-x}}
+      B: tcp://localhost:${{NOBODY:-8786}}
+      C: ${{NOBODY:-tcp://localhost:8786}}
+{BESIDE}"""
+    values = {"SCHEDULER": "tcp://localhost:8786", "THREADS": "1"}
+    told = look(tmp_path, text, values, **ROLES).services["it"].addresses
+    assert {one.place for one in told} == {
+        "command ${SCHEDULER}",
+        "environment A ${SCHEDULER}",
+        "environment B",
+        "environment C",
+    }
+
+
 @pytest.mark.parametrize(
     "service",
     [
