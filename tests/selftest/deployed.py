@@ -42,6 +42,21 @@ class Edit(BaseModel):
         file.write_bytes(content.replace(self.before, self.after).encode("utf-8"))
 
 
+class Write(BaseModel):
+    """A file of ``text``, ``times`` over: for what this repository must not hold itself, such as a ``.env`` or a key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    text: str
+    times: Annotated[int, Field(ge=1)] = 1
+
+    def apply(self, repository: Path) -> None:
+        file = repository / self.file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.text * self.times, encoding="utf-8")
+
+
 class Deployment(BaseModel):
     """``deployment.toml``."""
 
@@ -58,6 +73,7 @@ class Deployment(BaseModel):
     judge: tuple[str, ...] = ()
     """Families or guarantees. Left out, of a breach the families of what fails, of a variant the whole profile."""
     remove: tuple[str, ...] = ()
+    write: tuple[Write, ...] = ()
     edit: tuple[Edit, ...] = ()
 
     @classmethod
@@ -73,7 +89,7 @@ class Deployment(BaseModel):
         return {id_: status for status in (Status.FAIL, Status.BLOCKED) for id_ in undone[_KEYS[status]]}
 
     def lay(self, case: Case, repository: Path) -> Path:
-        """Make ``repository``: the base, without what is removed, under the case's own files, and edited."""
+        """Make ``repository``: the base, without what is removed, under the case's own files, written to and edited."""
         copy_of(ROOT if self.base == "reference" else FIXTURES / "submissions" / self.base, repository)
         if self.with_pipeline:
             shutil.copytree(
@@ -84,8 +100,8 @@ class Deployment(BaseModel):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if (case.folder / "files").is_dir():
             shutil.copytree(case.folder / "files", repository, dirs_exist_ok=True)
-        for edit in self.edit:
-            edit.apply(repository)
+        for change in (*self.write, *self.edit):
+            change.apply(repository)
         return repository
 
     def judged(self, case: Case, kit: Kit) -> frozenset[str]:

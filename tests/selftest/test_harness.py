@@ -8,7 +8,7 @@ from pathlib import Path
 import measured
 import pytest
 from cases import FORMS, Case, Kind, cases
-from deployed import Deployment, Edit
+from deployed import Deployment, Edit, Write
 from flakiness import Run
 from matrix import lines, percent, rows
 from page import _cell
@@ -78,6 +78,11 @@ def test_an_edit_must_find_its_place(tmp_path: Path) -> None:
     assert (tmp_path / "x.yml").read_bytes() == b"a: 2\r\nb: 1\r\n"
     with pytest.raises(ValueError, match=r"x.yml: ': ' stands there 2 times, not once"):
         Edit(file="x.yml", before=": ", after="=").apply(tmp_path)
+
+
+def test_a_file_is_written_as_often_as_it_says(tmp_path: Path) -> None:
+    Write(file="data/volcado.sql", text="-- fila\n", times=3).apply(tmp_path)
+    assert (tmp_path / "data/volcado.sql").read_text(encoding="utf-8") == "-- fila\n" * 3
 
 
 def test_what_is_judged_of_a_deployment(case: Callable[..., Case], tmp_path: Path) -> None:
