@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import heapq
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cached_property
@@ -11,7 +12,15 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from conformance.inputs import InputError, problem, read_toml
 from conformance.needs import Needs
@@ -26,6 +35,10 @@ GUARANTEES = Path(__file__).parent / "guarantees"
 
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 GuaranteeId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]{2}$")]
+FactPath = Annotated[str, StringConstraints(pattern=r"^[a-z]+(\.[a-z][a-z0-9_]*)+$")]
+"""A field of the facts: its subject and the names that lead to it (``grafana.datasources.url``), positions in lists and
+keys of mappings left out.
+"""
 
 
 class Wording(BaseModel):
@@ -57,7 +70,11 @@ def _needs(text: object) -> Needs:
 
 
 class Guarantee(BaseModel):
-    """One promise with a permanent ID."""
+    """One promise with a permanent ID.
+
+    ``decided_by``: the fields of the facts that may change its status, each with all that it is in. What a field holds
+    is named by itself, and every other field is irrelevant to it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -67,6 +84,7 @@ class Guarantee(BaseModel):
     requires: tuple[GuaranteeId, ...]
     subject: Literal["platform", "pipeline"]
     guide: Prose
+    decided_by: tuple[FactPath, ...] = ()
     es: Wording
     en: Wording
 
@@ -76,6 +94,14 @@ class Guarantee(BaseModel):
         if untranslated:
             raise ValueError(f"hint {min(untranslated)!r} is in one language only")
         return self
+
+    @field_validator("decided_by")
+    @classmethod
+    def fields_are_named_once(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path, following in itertools.pairwise(sorted(paths)):
+            if f"{following}.".startswith(f"{path}."):
+                raise ValueError(f"{path} is named again by {following}")
+        return paths
 
     @property
     def family(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from conformance.observe.facts import Facts
@@ -147,11 +149,14 @@ class Provider(Facts):
     seen: str = ""  # what is at the path: repository | volume (of which the kit sees nothing) | "" (nothing is mounted)
 
 
+Section = Literal["datasources", "providers"]
+
+
 class Stray(Facts):
     """A file that looks like provisioning, mounted where Grafana does not read it."""
 
     file: str
-    kind: str  # datasources | providers
+    kind: Section
     path: str  # in the container
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import yaml
 
 from conformance.observe import naming
-from conformance.observe.compose_facts import Dashboard, Datasource, Provider, Provisioning, Stray
+from conformance.observe.compose_facts import Dashboard, Datasource, Provider, Provisioning, Section, Stray
 from conformance.observe.mounts import in_repository, mount_of, mounts, origin, tree
 from conformance.observe.web import brief
 from conformance.stacks.base import ComposeModel
@@ -146,7 +146,8 @@ class _Reading:
                     continue
                 seen.add(path)
                 if looks := _LIKE_PROVISIONING.search(data):
-                    yield Stray(file=self._origin(path), kind=looks[1].decode(), path=brief(path))
+                    kind: Section = "providers" if looks[1] == b"providers" else "datasources"
+                    yield Stray(file=self._origin(path), kind=kind, path=brief(path))
 
     def _origin(self, path: str) -> str:
         return brief(origin(self._model, self._root, self._service, path), 200)

@@ -11,7 +11,7 @@ import secrets
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from conformance.observe import naming
@@ -38,6 +38,9 @@ def probe():
 """
 
 
+Why = Literal["late", "pending", "crashed"]
+
+
 class Worker(Facts):
     """A worker of a pool; ``seconds_silent`` since its last heartbeat."""
 
@@ -59,7 +62,7 @@ class StuckRun(Facts):
     """A run that waits for something that does not come, or whose process died."""
 
     name: str
-    why: str  # late | pending | crashed
+    why: Why
     state: str
     seconds: float  # since it should have started, or entered its state
 
@@ -206,7 +209,7 @@ def _suitable(pools: tuple[Pool, ...] | None) -> Pool | None:
 def _stuck(api: PrefectApi) -> tuple[StuckRun, ...] | None:
     """Runs due and not started, pending without end, or crashed."""
     due = (datetime.now(UTC) - STUCK_AFTER).isoformat()
-    questions: dict[str, dict[str, Any]] = {
+    questions: dict[Why, dict[str, Any]] = {
         "late": {"state": {"type": {"any_": ["SCHEDULED"]}}, "next_scheduled_start_time": {"before_": due}},
         "pending": {"state": {"type": {"any_": ["PENDING"]}}},
         "crashed": {"state": {"type": {"any_": ["CRASHED"]}}},

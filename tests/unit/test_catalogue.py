@@ -60,6 +60,10 @@ def entry(id_: str, *requires: str) -> str:
     return ENTRY.format(id=id_, requires=str(list(requires)).replace("'", '"'))
 
 
+def deciding(paths: str) -> str:
+    return entry("SRC-01").replace('guide = "bloque-1"\n', f'guide = "bloque-1"\ndecided_by = {paths}\n')
+
+
 def test_no_guarantee_ever_disappears() -> None:
     assert list(Catalogue.load()) == PERMANENT
 
@@ -103,6 +107,20 @@ def test_no_guarantee_ever_disappears() -> None:
             {"src": entry("SRC-01").replace('wrong = "m"', 'wrong = "{missing}"')},
             "src.toml: SRC-01.es: wrong is no template, but holds {missing}",
         ),
+        (
+            {"src": deciding('["source.files[0]"]')},
+            "src.toml: SRC-01.decided_by.0: String should match pattern",
+        ),
+        ({"src": deciding('["source"]')}, "src.toml: SRC-01.decided_by.0: String should match pattern"),
+        ({"src": deciding('"source.files"')}, "src.toml: SRC-01.decided_by: Input should be a valid tuple"),
+        (
+            {"src": deciding('["dask.load.waiting", "dask.load_average", "dask.load"]')},
+            "src.toml: SRC-01.decided_by: dask.load is named again by dask.load.waiting",
+        ),
+        (
+            {"src": deciding('["source.files", "source.files"]')},
+            "src.toml: SRC-01.decided_by: source.files is named again by source.files",
+        ),
     ],
 )
 def test_a_fault_is_named_with_file_and_key(write: Callable[..., Path], files: dict[str, str], message: str) -> None:
@@ -110,6 +128,11 @@ def test_a_fault_is_named_with_file_and_key(write: Callable[..., Path], files: d
         Catalogue.load(write(**files))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_fields_that_decide_are_read(write: Callable[..., Path]) -> None:
+    files = write(src=deciding('["dask.load.waiting", "dask.load_average", "source.files"]'))
+    assert Catalogue.load(files)["SRC-01"].decided_by == ("dask.load.waiting", "dask.load_average", "source.files")
 
 
 def test_a_circle_is_shown_whole(write: Callable[..., Path]) -> None:
