@@ -277,8 +277,10 @@ def _before_and_after(query: PanelQuery) -> str:
 
 
 def _of(comparisons: Iterable[Comparison], tables: Sequence[str]) -> list[Comparison]:
-    """The comparisons of ``tables``, in this order."""
+    """The comparisons of ``tables``, in this order; without one of them there is no judgment."""
     by_table = {comparison.table: comparison for comparison in comparisons}
+    if unread := [table for table in tables if table not in by_table]:
+        cannot_tell(f"not compared: {_some(unread)}")
     return [by_table[table] for table in tables]
 
 

@@ -11,7 +11,7 @@ from judging import judge
 
 from conformance.checks import test_e2e as e2e
 from conformance.observe.facts import Attempt
-from conformance.observe.pipeline_facts import Delivery, Execution, PipelineFacts
+from conformance.observe.pipeline_facts import Delivery, Execution, PipelineFacts, Quarantine
 from conformance.observe.pqrs_stores import RawFiles
 from conformance.observe.reconcile import Comparison
 from conformance.verdict.parameters import Parameters
@@ -77,6 +77,15 @@ def test_what_could_not_be_read_is_not_judged(check: Callable[..., None]) -> Non
     outcome = judge(check, unread)
     assert outcome.status is Status.UNOBSERVABLE
     assert "server closed the connection" in outcome.observed
+
+
+@pytest.mark.parametrize(("check", "table"), zip(LATER[:3], ("quarantine", "tickets", "fact_ticket"), strict=True))
+def test_a_table_that_was_not_compared_is_named(check: Callable[..., None], table: str) -> None:
+    rows = Quarantine(raw_rows=2, bronze_rows=2, quarantined=0, expected={}, found={})
+    raw = RawFiles(files_expected=1, files_found=1, rows_expected=2, manifest_rows=2)
+    lake = tuple(one for one in LAKE if one.table != table)
+    outcome = judge(check, facts(execution=RAN, lake=lake, quarantine=rows, raw_after=raw))
+    assert (outcome.status, outcome.observed) == (Status.UNOBSERVABLE, f"not compared: {table}")
 
 
 def test_a_store_with_pqrs_is_only_refused_where_it_should_be_empty() -> None:
