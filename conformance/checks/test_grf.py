@@ -23,6 +23,7 @@ TOLD = 5  # things that a message names
 
 # Words of Grafana's log, and what they mean for a student.
 STOPPED = {
+    "read_only": ("read-only file system",),
     "permissions": ("not writable", "permission denied", "unable to open database file", "readonly database"),
     "provisioning": ("provisioning", "yaml"),
 }

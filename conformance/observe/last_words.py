@@ -24,6 +24,11 @@ _HARMLESS = re.compile(
     r"level=(?:info|debug|trace)|\"level\":\s*\"(?:info|debug|trace)\"|\b(?:INFO|DEBUG|NOTICE|LOG|HINT|STATEMENT):?\s"
     r"|^(?:Traceback|During handling|The above exception)",
 )
+_OF_THE_ENGINE = re.compile(
+    r"(?:(?:failed to create (?:shim )?task(?: for container)?|(?:OCI runtime|runc) create failed"
+    r"|unable to start container process|error during container init): )+"
+)
+"""What the engine says before it comes to the point."""
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -53,8 +58,14 @@ def trouble(container: Container) -> str:
         f"{container.state} ({container.exit_code})" if container.state != "running" else container.health or "running"
     )
     restarts = f", restarts: {container.restarts}" if container.restarts else ""
-    error = f", {brief(container.error)}" if container.error else ""
+    error = f", {_of_the_engine(container.error)}" if container.error else ""
     return f"{container.name}: {state}{restarts}{error}"
+
+
+def _of_the_engine(error: str) -> str:
+    """Both ends of why the engine could not start a container: what it did comes first, and the cause last."""
+    told = " ".join(_OF_THE_ENGINE.sub("", error, count=1).split())
+    return brief(told if len(told) <= MAX_LINE else f"{told[: MAX_LINE // 2]} … {told[-MAX_LINE // 2 :]}")
 
 
 def complaints(log: Path, limit: int = MAX_LINES) -> list[str]:

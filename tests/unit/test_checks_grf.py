@@ -101,6 +101,7 @@ def test_a_sound_grafana_passes() -> None:
         ({"database": ""}, None),
         ({"health": Answer(), "log": ("Error: ✗ Datasource provisioning error: yaml: line 3",)}, "provisioning"),
         ({"health": Answer(), "log": ("GF_PATHS_DATA='/var/lib/grafana' is not writable.",)}, "permissions"),
+        ({"health": Answer(), "log": ("is not writable", "mkdir: Read-only file system")}, "read_only"),
     ],
 )
 def test_a_sick_grafana_fails_with_its_last_words(changes: dict[str, Any], hint: str | None) -> None:

@@ -68,6 +68,18 @@ def test_what_is_wrong_with_a_container_is_told(container: Container, told: str)
     assert trouble(container) == told
 
 
+def test_of_what_the_engine_says_beginning_and_cause_are_told() -> None:
+    folder = "/var/lib/docker/overlay2/" + "0123456789abcdef" * 4 + "/merged/var/lib/grafana/dashboards"
+    error = (
+        "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+        'error during container init: error mounting "configs/dashboards" to rootfs at "/var/lib/grafana/dashboards": '
+        f"mkdir {folder}: read-only file system: unknown"
+    )
+    told = trouble(running("grafana", state="created", exit_code=128, error=error))
+    assert told.startswith('grafana-1: created (128), error mounting "configs/dashboards" to rootfs at')
+    assert told.endswith("/merged/var/lib/grafana/dashboards: read-only file system: unknown")
+
+
 def stack(tmp_path: Path, container: Container, log: str) -> Containers:
     file = tmp_path / "dask-worker.log"
     file.write_text(log, encoding="utf-8")
