@@ -90,6 +90,15 @@ def test_a_service_on_internal_networks_only_gets_a_way_out_of_its_own(tmp_path:
     assert f"{ACCESS}graf" not in made.document["networks"]
 
 
+def test_who_lives_in_anothers_network_is_published_by_it(tmp_path: Path) -> None:
+    graf = {"image": "grafana/grafana", "network_mode": "service:prom"}
+    document = {"services": {"graf": graf, "prom": {"image": "prom/prometheus"}}}
+    roles = found(graf=Role.GRAFANA, prom=Role.PROMETHEUS)
+    made, _ = generated(tmp_path, document, roles, ports={"graf": {3000: 1}, "prom": {9090: 2}})
+    assert "ports" not in service(made, "graf")
+    assert {port["target"]: port["published"] for port in service(made, "prom")["ports"]} == {3000: "1", 9090: "2"}
+
+
 def test_what_is_mounted_is_copied_and_state_begins_empty(tmp_path: Path) -> None:
     root = tmp_path / "repository"
     (root / "init").mkdir(parents=True)

@@ -71,6 +71,7 @@ def generate(
         StackError: an image that a role needs cannot be had, or a bound folder cannot be copied.
     """
     roles = {finding.service: finding.role for finding in findings}
+    ports = _by_network(document.get("services", {}), ports)
     folders = dict(_folders_as_volumes(document))
     labels = {**labels, RUN: marker}
     services: dict[str, Any] = {}
@@ -117,6 +118,17 @@ def generate(
         "configs": _files("configs", document, root, staging),
     }
     return Generated({key: value for key, value in generated.items() if value}, mapped, left_out)
+
+
+def _by_network(
+    services: Mapping[str, Mapping[str, Any]], ports: Mapping[str, Mapping[int, int]]
+) -> dict[str, dict[int, int]]:
+    """The ports by the service that publishes them: of one in another's network (``service:OTHER``) that other."""
+    found: dict[str, dict[int, int]] = {}
+    for name, own in ports.items():
+        shared, _, other = str(services[name].get("network_mode") or "").partition(":")
+        found.setdefault(other if shared == "service" else name, {}).update(own)
+    return found
 
 
 def _image(name: str, service: Mapping[str, Any], images: Images) -> Entry | None:
