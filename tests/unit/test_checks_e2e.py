@@ -10,6 +10,7 @@ import pytest
 from judging import judge
 
 from conformance.checks import test_e2e as e2e
+from conformance.observe.disruption_facts import Crash, DisruptionFacts
 from conformance.observe.facts import Attempt
 from conformance.observe.pipeline_facts import Delivery, Execution, PipelineFacts, Quarantine
 from conformance.observe.pqrs_stores import RawFiles
@@ -86,6 +87,14 @@ def test_a_table_that_was_not_compared_is_named(check: Callable[..., None], tabl
     lake = tuple(one for one in LAKE if one.table != table)
     outcome = judge(check, facts(execution=RAN, lake=lake, quarantine=rows, raw_after=raw))
     assert (outcome.status, outcome.observed) == (Status.UNOBSERVABLE, f"not compared: {table}")
+
+
+@pytest.mark.parametrize("unread", ["lake", "served"])
+def test_a_crash_is_judged_by_the_lake_and_by_postgresql(unread: str) -> None:
+    right = {"lake": LAKE, "served": LAKE} | {unread: ()}
+    crash = Crash(under_way=Attempt(ok=True), again=Attempt(ok=True), status="SUCCESS", **right)
+    outcome = judge(e2e.test_a_crash_in_the_middle_loses_nothing, DisruptionFacts(crash=crash))
+    assert outcome.status is Status.UNOBSERVABLE
 
 
 def test_a_store_with_pqrs_is_only_refused_where_it_should_be_empty() -> None:
