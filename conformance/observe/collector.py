@@ -96,8 +96,8 @@ class Collector:
                     if other != LAST:
                         probe.observation(other)
             self._progress.note(job.subject, "…")
-            facts = self._observers[job.subject].collect(self._stack, probe).model_dump(mode="json")
-            facts = self._redactor.tree(facts)
+            found = self._observers[job.subject].collect(self._stack, probe)
+            facts = self._redactor.tree(found.model_dump(mode="json"), found.field_names())
             json.dumps(facts, allow_nan=False)  # what cannot be stored is no fact
         except AbsentRole as reason:
             self._settle(job, ObservationStatus.ABSENT, reason=str(reason))

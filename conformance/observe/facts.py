@@ -17,6 +17,13 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def field_names(cls) -> frozenset[str]:
+        """The names of its fields and of those of all facts within it."""
+        schema = cls.model_json_schema(mode="serialization")
+        models = (schema, *schema.get("$defs", {}).values())
+        return frozenset(name for model in models for name in model.get("properties", ()))
+
 
 class Attempt(Facts):
     """Something was tried against the deployment: whether it worked, and what came back (or the error)."""

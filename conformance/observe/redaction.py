@@ -41,15 +41,20 @@ class Redactor:
     def text(self, text: str) -> str:
         return self._pattern.sub(_replacement, text) if self._pattern else text
 
-    def tree(self, value: Any) -> Any:
-        """``value`` (plain data: dicts, lists, scalars) with every string redacted and printable, keys as well."""
+    def tree(self, value: Any, fields: AbstractSet[str] = frozenset()) -> Any:
+        """``value`` (plain data: dicts, lists, scalars) with every string redacted and printable, keys as well.
+
+        ``fields`` are keys that are the kit's own words, and stay whatever the secrets are.
+        """
         match value:
             case str():
                 return printable(self.text(value))
             case dict():
-                return {self.tree(key): self.tree(item) for key, item in value.items()}
+                return {
+                    key if key in fields else self.tree(key): self.tree(item, fields) for key, item in value.items()
+                }
             case list() | tuple():
-                return [self.tree(item) for item in value]
+                return [self.tree(item, fields) for item in value]
             case _:
                 return value
 

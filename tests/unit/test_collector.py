@@ -72,6 +72,12 @@ def raises(error: BaseException) -> Collect:
     return collect
 
 
+def test_a_password_that_is_also_the_name_of_a_field_hides_no_fact() -> None:
+    with_weak_password = collector({"tea": returns("what it is")}, redactor=Redactor(["what"]))
+    seen = with_weak_password.observation("tea")
+    assert (seen.status, seen.facts) == (ObservationStatus.OBSERVED, {"what": "[redacted] it is", "number": 0.0})
+
+
 def test_facts_are_observed_redacted_kept_and_told() -> None:
     kept: list[Observation] = []
     log = Log()

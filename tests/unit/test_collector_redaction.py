@@ -97,5 +97,13 @@ def test_trees_are_redacted_and_made_printable_keys_as_well() -> None:
     }
 
 
+def test_the_kits_own_words_stay_whatever_the_secrets_are() -> None:
+    tree = {"env_file": "in env", "services": {"the env": {"name": "env"}}}
+    assert Redactor(["env", "name"]).tree(tree, {"env_file", "services", "name"}) == {
+        "env_file": f"in {REDACTED}",
+        "services": {f"the {REDACTED}": {"name": REDACTED}},
+    }
+
+
 def test_without_secrets_nothing_changes() -> None:
     assert Redactor(["", "  "]).text("as it was") == "as it was"

@@ -154,7 +154,10 @@ def published(model: ComposeModel, service: str, target: int) -> tuple[Published
 _SECRET = re.compile(
     r"PASS(WORD|WD|PHRASE|CODE)?(_|$)|PWD$|SECRET|TOKEN|API_?KEY|ACCESS_?KEY(_ID)?$|PRIVATE_?KEY|CREDENTIAL|FERNET|SALT"
 )
-_NO_SECRET = re.compile(r"(_|^)(FILE|PATH|DIR|TTL|EXPIR\w*|ENABLED?|LENGTH|URL|URI|ENDPOINT|NAME|ALGORITHM|METHOD)$")
+_NO_SECRET = re.compile(
+    r"(_|^)(FILE|PATH|DIR|TTL|EXPIR\w*|ENABLED?|LENGTH|SIZE|URL|URI|ENDPOINT|NAME|ALGORITHM|METHOD|TYPE|MODE|FORMAT"
+    r"|BACKEND|PROVIDER|STORE|POLICY|COMPLEXITY|ENCRYPTION|ENCODING)$"
+)
 _OPTION = re.compile(r"--?([\w.]+-)*(password|passwd|secret|secret-key|access-key|token|requirepass)")
 _IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[^\s/:@]*:([^\s@/]+)@")
 _IN_DSN = re.compile(r"(?i)\bpass(?:word|wd)?\s*=\s*(?:'[^']+'|[^\s;&'\"]+)")
