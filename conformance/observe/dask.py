@@ -35,6 +35,7 @@ EXTRA_PACKAGES = (
 PATIENCE_S = 20.0  # for workers to register, and for what was running to end
 SETTLED_S = 2.0  # workers of one container register one after the other
 ANSWER_S = 30.0  # for tasks that take milliseconds
+CONNECT_S = 15.0  # for a client to be let in
 INSIDE_S = 90.0  # for all experiments together, in the scheduler's container
 MAX_WORKERS = 20  # that facts tell of one by one
 WAITING, REGISTERED = "Waiting to connect to", "Registered to"
@@ -245,7 +246,7 @@ def connect(scheduler: Endpoint) -> Iterator[Client]:
     from distributed import Client
 
     with Client(  # type: ignore[no-untyped-call]
-        scheduler.url, timeout=15, set_as_default=False, name="conformance"
+        scheduler.url, timeout=CONNECT_S, set_as_default=False, name="conformance"
     ) as client:
         yield client
 
