@@ -47,7 +47,8 @@ def test_it_runs_the_mounted_configuration(prometheus: PrometheusFacts) -> None:
 def test_all_its_targets_are_up(prometheus: PrometheusFacts) -> None:
     if prometheus.loaded is None:
         cannot_tell("Prometheus does not tell what it loaded")
-    down = [target for target in prometheus.targets if target.health == "down"]
+    judged = [target for target in prometheus.targets if not target.left_out]
+    down = [target for target in judged if target.health == "down"]
     holds(prometheus.target_count, observed="targets: 0", hint="none")
     holds(
         not down,
@@ -56,7 +57,7 @@ def test_all_its_targets_are_up(prometheus: PrometheusFacts) -> None:
         ),
         hint=_why_down(down[0]) if down else None,
     )
-    if unknown := [target.url for target in prometheus.targets if target.health != "up"]:
+    if unknown := [target.url for target in judged if target.health != "up"]:
         cannot_tell(f"not scraped while the kit waited: {', '.join(unknown)}")
 
 
@@ -103,7 +104,7 @@ def _misspelt(prometheus: PrometheusFacts, role: str) -> bool:
     return any(
         get_close_matches(role.replace("_", "-"), [urlsplit(target.url).hostname or "", target.job], cutoff=0.8)
         for target in prometheus.targets
-        if target.health == "down" and _why_down(target) == "name"
+        if target.health == "down" and not target.left_out and _why_down(target) == "name"
     )
 
 

@@ -51,6 +51,7 @@ class Target(Facts):
     url: str
     health: str  # up | down | unknown
     last_error: str = ""
+    left_out: bool = False  # of a service that this stack does not run
 
 
 class Watched(Facts):
@@ -95,7 +96,7 @@ def collect(stack: Stack, probe: Probe) -> PrometheusFacts:
         return PrometheusFacts(ready=ready, complaints=last_words(stack, Role.PROMETHEUS))
     loaded = _jobs(str(_api(endpoint, "status/config").get("yaml", "")))
     places = {role: _places(stack, role, services) for role, services in stack.roles().items()}  # waits for each
-    targets = _scraped_targets(endpoint) if loaded else ()
+    targets = _scraped_targets(endpoint, _hosts(stack, tuple(stack.left_out))) if loaded else ()
     watched = tuple(_watched(stack, endpoint, places, targets))
     return PrometheusFacts(
         ready=ready,
@@ -119,8 +120,8 @@ def _api(prometheus: Endpoint, path: str, **params: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _scraped_targets(prometheus: Endpoint) -> tuple[Target, ...]:
-    """The active targets once there are some and all are up, or when patience ends."""
+def _scraped_targets(prometheus: Endpoint, left_out: set[str]) -> tuple[Target, ...]:
+    """The active targets once there are some and all are up but those that nobody runs, or when patience ends."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         targets = tuple(
@@ -129,11 +130,12 @@ def _scraped_targets(prometheus: Endpoint) -> tuple[Target, ...]:
                 url=brief(target.get("scrapeUrl", "")),
                 health=str(target.get("health", "")),
                 last_error=brief(target.get("lastError", "")),
+                left_out=urlsplit(target.get("scrapeUrl", "")).hostname in left_out,
             )
             for target in _api(prometheus, "targets", state="active").get("activeTargets", [])
         )
-        up = [target for target in targets if target.health == "up"]
-        if 0 < len(up) == len(targets) or time.monotonic() > deadline:
+        up = bool(targets) and all(target.health == "up" or target.left_out for target in targets)
+        if up or time.monotonic() > deadline:
             return targets
         time.sleep(0.5)
 

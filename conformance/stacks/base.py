@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 
@@ -193,6 +193,7 @@ class Stack(ABC):
     kind: str  # "compose" | "embedded" | "attached" | "static"; a recorded one has the kind that it was recorded from
     capabilities: frozenset[Capability]
     stand_ins: tuple[str, ...] = ()  # components that stand in for the real ones, in words for the report
+    left_out: Mapping[str, str] = MappingProxyType({})  # services that this stack does not run, and why
     runs_reference: bool = False  # its Dask and Prefect workers can import pqrs_lakehouse
     direct: bool = False  # the kit reaches its services by the very ports by which people do
 

@@ -133,6 +133,15 @@ def test_a_target_that_was_not_scraped_yet_is_not_down() -> None:
     assert (outcome.status, outcome.hint) == (Status.FAIL, "refused")
 
 
+def test_a_target_whose_service_the_kit_left_out_is_nobodys_fault() -> None:
+    asleep = Target(
+        job="node", url="http://node-exporter:9100/metrics", health="down", last_error="no such host", left_out=True
+    )
+    assert judge(prm.test_all_its_targets_are_up, facts(targets=(asleep, UP), target_count=2)).status is Status.PASS
+    unseen = asleep.model_copy(update={"health": "unknown"})
+    assert judge(prm.test_all_its_targets_are_up, facts(targets=(unseen, UP), target_count=2)).status is Status.PASS
+
+
 @pytest.mark.parametrize("arguments", [(CHECKS[1],), (CHECKS[2], PARAMETERS)], ids=["PRM-02", "PRM-03"])
 def test_who_does_not_tell_what_it_loaded_is_not_said_to_watch_nothing(arguments: tuple[Any, ...]) -> None:
     silent = facts(loaded=None, targets=(), target_count=0, watched=())

@@ -128,6 +128,7 @@ class ComposeStack(Stack):
             }
             if self._services:
                 self._generated = self._generate()
+                self.left_out = self._generated.left_out
                 self._compose = DockerComposeExecutor(
                     OF_THE_CLIENT, [str(self._owner.folder / MODEL)], self._owner.project
                 )
