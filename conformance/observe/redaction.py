@@ -15,6 +15,15 @@ from conformance.text import printable
 
 REDACTED = "[redacted]"
 _SHORT = 8  # below this a secret is only looked for as a whole word
+_OWN = """
+    tcp http postgresql s3 console dask dashboard prefect prometheus grafana
+    named anonymous bind tmpfs layer volume config secret image model repository mounts container
+    created running paused restarting exited dead healthy unhealthy starting up down unknown late pending crashed
+    privileged platform device proxy direct list get put small empty multipart parquet delta kit stack
+    text number time boolean enum json binary uuid other table partitioned view type status measure identity sequence
+    clock computed
+"""
+"""The words by which facts name kinds and states: people take some of them for passwords."""
 _LABEL = r"(?i:pass(?:word|wd|phrase)?|pwd|secret(?:[_-]?(?:access[_-]?)?key)?|token|api[_-]?key)"
 
 
@@ -23,11 +32,12 @@ class Redactor:
 
     A secret is found as it is, URL-encoded, escaped as JSON or HTML and in base64 (also inside a longer base64 text, as
     in an HTTP Basic header). A secret that is also the public name of something in the deployment (the password
-    ``postgres``) is replaced only where it stands as a secret: after ``password=`` or ``//user:``. Replacing the name
-    everywhere would falsify the facts and hide nothing.
+    ``postgres``) or a word of the facts themselves (``dashboard``) is replaced only where it stands as a secret: after
+    ``password=`` or ``//user:``. Replacing the word everywhere would falsify the facts and hide nothing.
     """
 
     def __init__(self, secrets: Iterable[str], public: AbstractSet[str] = frozenset()) -> None:
+        public = public | frozenset(_OWN.split())
         patterns: dict[str, None] = {}
         for secret in sorted({secret for secret in secrets if secret.strip()}, key=lambda one: (-len(one), one)):
             if secret in public:

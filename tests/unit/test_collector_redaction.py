@@ -90,6 +90,14 @@ def test_a_public_name_is_only_a_secret_where_it_stands_as_one(text: str, redact
     assert Redactor(["postgres"], public={"postgres"}).text(text) == redacted
 
 
+def test_a_word_by_which_facts_name_something_is_only_a_secret_where_it_stands_as_one() -> None:
+    door = {"speaks": "dashboard", "detail": "http://admin:dashboard@grafana:3000 dashboard"}
+    assert Redactor(["dashboard"]).tree(door) == {
+        "speaks": "dashboard",
+        "detail": f"http://admin:{REDACTED}@grafana:3000 dashboard",
+    }
+
+
 def test_trees_are_redacted_and_made_printable_keys_as_well() -> None:
     tree = {"a hunter22": ["hunter22", 1, 1.5, None, True, {"x": ("\x1b\ud800",)}]}
     assert Redactor(["hunter22"]).tree(tree) == {
