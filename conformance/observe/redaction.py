@@ -46,6 +46,7 @@ class Redactor:
                 patterns[rf"(?P<label_{len(patterns)}>{_LABEL}[\"']?\s*[:=]\s*[\"']?){word}(?!\w)"] = None
             else:
                 patterns.update(dict.fromkeys(_patterns(secret)))
+            patterns.update(dict.fromkeys(_in_base64(secret)))
         self._pattern = re.compile("|".join(patterns)) if patterns else None
 
     def text(self, text: str) -> str:
@@ -81,6 +82,9 @@ def _patterns(secret: str) -> Iterator[str]:
     for form in dict.fromkeys((quote(secret, safe=""), quote(secret), quote_plus(secret))):
         if form != secret:
             yield re.sub(r"%([0-9A-F]{2})", lambda code: f"%(?i:{code[1]})", _pattern_of(form))
+
+
+def _in_base64(secret: str) -> Iterator[str]:
     for form in dict.fromkeys(_base64_forms(secret)):
         yield rf"[\w+/-]?{re.escape(form)}[\w+/-]?={{0,2}}"
 
