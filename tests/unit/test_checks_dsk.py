@@ -256,6 +256,17 @@ def test_a_worker_without_the_engine_is_named(engine: Engine, says: str) -> None
     assert "polars>=2" in outcome.en
 
 
+def test_a_worker_that_does_not_answer_lacks_nothing() -> None:
+    silent = Engine(worker=TWO, detail="TimeoutError: ")
+    outcome = judge(dsk.test_workers_can_run_the_pipelines_engine, facts(engines=(*facts().engines[:1], silent)),
+                    PARAMETERS)  # fmt: skip
+    assert outcome.status is Status.UNOBSERVABLE
+    assert TWO in outcome.observed
+    unfit = (Engine(worker=ONE, polars="1.40.0"), silent)
+    outcome = judge(dsk.test_workers_can_run_the_pipelines_engine, facts(engines=unfit), PARAMETERS)
+    assert outcome.observed == f"{ONE}: polars 1.40.0"
+
+
 def test_engines_that_could_not_be_asked_decide_nothing() -> None:
     outcome = judge(dsk.test_workers_can_run_the_pipelines_engine, facts(engines=()), PARAMETERS)
     assert outcome.status is Status.UNOBSERVABLE

@@ -67,6 +67,21 @@ def test_a_run_that_does_not_end_breaks_one_promise() -> None:
         assert (judge(check, stopped).status, check.__name__) == (Status.UNOBSERVABLE, check.__name__)
 
 
+@pytest.mark.parametrize(
+    ("place", "detail", "status"),
+    [
+        ("stack", "PipelineError: the Dask scheduler at tcp://127.0.0.1:8786 has no worker", Status.UNOBSERVABLE),
+        ("stack", "PipelineError: no Dask scheduler answers at tcp://127.0.0.1:8786: refused", Status.UNOBSERVABLE),
+        ("stack", "OSError: Timed out trying to connect to tcp://127.0.0.1:8786 after 30 s", Status.UNOBSERVABLE),
+        ("kit", "PipelineError: the Dask scheduler at tcp://127.0.0.1:8786 has no worker", Status.FAIL),
+        ("stack", "OperationalError: Timed out", Status.FAIL),
+    ],
+)
+def test_a_stack_whose_own_dask_is_gone_is_told_so_once(place: str, detail: str, status: Status) -> None:
+    stopped = facts(place=place, execution=Execution(run=Attempt(ok=False, detail=detail), seconds=30.0))
+    assert judge(e2e.test_pqrs_come_out_right_at_the_end, stopped).status is status
+
+
 def test_tables_that_were_not_compared_do_not_agree() -> None:
     outcome = judge(e2e.test_postgres_serves_what_the_lake_holds, facts(execution=RAN, lake=LAKE, mirrored=()))
     assert outcome.status is Status.UNOBSERVABLE
