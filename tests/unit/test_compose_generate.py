@@ -171,6 +171,14 @@ def test_mapped_images_bring_their_words_and_others_are_left_out(tmp_path: Path)
     assert service(made)["depends_on"].keys() == {"prom"}
 
 
+@pytest.mark.parametrize("images", [UPSTREAM, Images("campus", ())], ids=["upstream", "campus"])
+def test_who_uses_by_name_the_image_that_another_builds_has_it_built(tmp_path: Path, images: Images) -> None:
+    build = {"context": "/repository/dask"}
+    document = {"services": {"base": {"image": "us/dask:1", "build": build}, "worker": {"image": "us/dask:1"}}}
+    made, _ = generated(tmp_path, document, found(worker=Role.DASK_WORKER), images)
+    assert (service(made, "worker")["build"], service(made, "worker")["image"]) == (build, "pqrs-x-worker")
+
+
 def test_nobody_waits_for_what_is_left_out(tmp_path: Path) -> None:
     waits = {"old": {"condition": "service_started"}}
     document = {

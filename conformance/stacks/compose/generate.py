@@ -73,6 +73,7 @@ def generate(
     roles = {finding.service: finding.role for finding in findings}
     ports = _by_network(document.get("services", {}), ports)
     folders = dict(_folders_as_volumes(document))
+    builds = {one["image"]: one["build"] for one in document.get("services", {}).values() if _names_its_build(one)}
     labels = {**labels, RUN: marker}
     services: dict[str, Any] = {}
     mapped: dict[str, Entry] = {}
@@ -80,6 +81,8 @@ def generate(
     for name, service in document.get("services", {}).items():
         if name in left_out:
             continue
+        if service.get("image") in builds:  # of a service's own build, or of another's that it uses by name
+            service = {**service, "build": service.get("build") or builds[service["image"]]}
         role = roles.get(name, Role.OTHER)
         entry = _image(name, service, images)
         if entry is None:
@@ -129,6 +132,10 @@ def _by_network(
         shared, _, other = str(services[name].get("network_mode") or "").partition(":")
         found.setdefault(other if shared == "service" else name, {}).update(own)
     return found
+
+
+def _names_its_build(service: Mapping[str, Any]) -> bool:
+    return bool(service.get("build") and service.get("image"))
 
 
 def _image(name: str, service: Mapping[str, Any], images: Images) -> Entry | None:
