@@ -43,15 +43,15 @@ def ties(written: Mapping[str, Any], authored: Mapping[str, Any], root: Path) ->
     """Of a service as it stands in the YAML, where paths are as its author wrote them, and as Compose reads it.
 
     Compose makes paths absolute: of those that it reads and the YAML does not hold (``include`` and ``extends`` bring
-    them) only those count that lie outside the repository.
+    them) or holds as relative only those count that lie outside the repository, of which a clone has nothing.
     """
-    named = {mount.target for mount in mounts(written)}
+    named = {mount.target: mount.source for mount in mounts(written)}
     found = [*_settings(written), *_settings(authored), *_paths(written)]
-    found += [
-        tie
-        for tie in _paths({"volumes": authored.get("volumes")})
-        if not (tie.detail.rpartition(":")[2] in named or _is_inside(root, tie.detail.partition(":")[0]))
-    ]
+    for tie in _paths({"volumes": authored.get("volumes")}):
+        source, _, target = tie.detail.rpartition(":")
+        as_written = named.get(target, source)
+        if (target not in named or as_written.startswith(".")) and not _is_inside(root, source):
+            found.append(tie.model_copy(update={"detail": f"{as_written}:{target}"}))
     return tuple({(tie.kind, tie.detail): tie for tie in found}.values())
 
 

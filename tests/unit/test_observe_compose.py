@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from compose_models import Repository, model
 
 from conformance.observe import compose
 from conformance.observe.compose_facts import ComposeFacts, Service, Variable
-from conformance.observe.compose_ties import machine
+from conformance.observe.compose_ties import machine, ties
 from conformance.observe.compose_variables import inline_secrets, literals, places, variables, without_passwords
 from conformance.stacks.base import ComposeModel, Role
 
@@ -407,7 +408,7 @@ services:
         ("platform: linux/arm64", ["platform"]),
         ("volumes: ['/etc/localtime:/etc/localtime:ro']", []),
         ("volumes: ['/etc/localtime:/etc/localtime']", ["host_path"]),
-        ("volumes: ['./data:/data', '../data:/more', 'named:/data2', '/anonymous']", []),
+        ("volumes: ['./data:/data', './a/../b:/more', 'named:/data2', '/anonymous']", []),
         ("volumes: ['${PWD}/data:/data', '${DATA}/x:/x', '${DATA:-./data}:/y', '$PWD:/z']", []),
         ("{network_mode: bridge, ipc: private, privileged: false}", []),
     ],
@@ -430,6 +431,18 @@ def test_paths_that_compose_made_absolute_are_no_ties(tmp_path: Path) -> None:
     repository = Repository(odd, tmp_path)
     facts = compose.collect(repository, repository)  # type: ignore[arg-type]
     assert [tie.detail for tie in facts.services["it"].ties] == ["/srv/data:/srv/data"]
+
+
+def test_a_folder_beside_the_repository_is_a_tie(tmp_path: Path) -> None:
+    """A clone does not hold it. What a Compose file in ``infra/local`` mounts of the repository's own root, it does."""
+    base = tmp_path / "infra/local"
+    written = {"volumes": ["../../data:/data", "../../../data:/more"]}
+    volumes = [
+        {"type": "bind", "source": os.path.normpath(base / source), "target": target}
+        for source, target in (("../../data", "/data"), ("../../../data", "/more"))
+    ]
+    told = ties(written, {"volumes": volumes}, tmp_path)
+    assert [(tie.kind, tie.detail) for tie in told] == [("host_path", "../../../data:/more")]
 
 
 @pytest.mark.parametrize(
