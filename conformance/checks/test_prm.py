@@ -66,7 +66,7 @@ def test_it_watches_the_compute_plane(prometheus: PrometheusFacts, params: Param
     if prometheus.loaded is None:
         cannot_tell("Prometheus does not tell what it loaded")
     watched = {one.role for one in prometheus.watched}
-    missing = [role for role in params.scrape_roles if role not in watched and not _misspelt(prometheus, role)]
+    missing = [role for role in params.scrape_roles if role not in watched and not _looked_for(prometheus, role)]
     holds(
         not missing,
         observed=f"watched: {', '.join(sorted(watched)) or '-'}; not watched: {', '.join(missing)}",
@@ -79,8 +79,8 @@ def test_metrics_move_when_work_is_done(prometheus: PrometheusFacts) -> None:
     counter = prometheus.counter
     if counter is None or not counter.work.ok:
         cannot_tell(f"no work was done on Dask: {counter.work.detail if counter else 'Prometheus does not answer'}")
-    if counter.before is counter.after is None and _misspelt(prometheus, "dask_scheduler"):
-        cannot_tell("Prometheus looks for Dask's scheduler under a name that nobody has")
+    if counter.before is counter.after is None and _looked_for(prometheus, "dask_scheduler"):
+        cannot_tell("Prometheus looks for Dask's scheduler and does not find it")
     counted = (counter.after or 0) - (counter.before or 0)
     holds(
         counted >= counter.tasks,
@@ -99,12 +99,14 @@ def _is_default(loaded: tuple[Job, ...]) -> bool:
     return [(job.name, job.targets) for job in loaded] == [("prometheus", ("localhost:9090",))]
 
 
-def _misspelt(prometheus: PrometheusFacts, role: str) -> bool:
-    """Whether a target whose host nobody is was meant for ``role``: that is one fault, and PRM-02 tells it."""
+def _looked_for(prometheus: PrometheusFacts, role: str) -> bool:
+    """Whether a target that is down was meant for ``role``, by its host or its job: that is one fault, PRM-02's."""
+    name = role.replace("_", "-")
     return any(
-        get_close_matches(role.replace("_", "-"), [urlsplit(target.url).hostname or "", target.job], cutoff=0.8)
+        told.startswith(name) or get_close_matches(name, [told], cutoff=0.8)
         for target in prometheus.targets
-        if target.health == "down" and not target.left_out and _why_down(target) == "name"
+        if target.health == "down" and not target.left_out
+        for told in (urlsplit(target.url).hostname or "", target.job)
     )
 
 

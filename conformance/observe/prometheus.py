@@ -235,7 +235,7 @@ def _hosts(stack: Stack, services: tuple[str, ...]) -> set[str]:
 def _places(stack: Stack, role: Role, services: tuple[str, ...]) -> set[tuple[str, int | None]]:
     """Where the role answers: its ports by name, and where there are several processes, each by its own."""
     places: set[tuple[str, int | None]] = set()
-    for port in ("main", "dashboard", *services):
+    for port in ("main", "dashboard", "metrics", *services):
         with suppress(Unavailable):
             endpoint = stack.endpoint(role, port)
             places.add((endpoint.host, endpoint.port))

@@ -160,6 +160,27 @@ def test_the_profile_decides_what_must_be_watched() -> None:
     assert "postgres, object_store" in outcome.es
 
 
+@pytest.mark.parametrize(
+    ("role", "job", "url", "spared"),
+    [
+        ("postgres", "db", "http://postgres-exporter:9187/metrics", True),
+        ("postgres", "postgres", "http://10.0.0.7:9187/metrics", True),
+        ("dask_scheduler", "dask-scheduler", "http://localhost:8787/metrics", True),
+        ("dask_scheduler", "dask", "http://dask-sheduler:8787/metrics", True),
+        ("postgres", "prefect", "http://prefect:4200/metrics", False),
+    ],
+)
+def test_who_is_looked_for_and_not_found_is_told_of_once(role: str, job: str, url: str, spared: bool) -> None:
+    lost = Target(job=job, url=url, health="down", last_error="connect: connection refused")
+    found = facts(targets=(lost, UP), target_count=2, watched=(), counter=facts().counter.model_copy(  # type: ignore[union-attr]
+        update={"before": None, "after": None}))  # fmt: skip
+    parameters = Parameters(scrape_roles=(role,))
+    assert judge(CHECKS[1], found).status is Status.FAIL
+    assert judge(CHECKS[2], found, parameters).status is (Status.PASS if spared else Status.FAIL)
+    of_counter = judge(CHECKS[3], found).status
+    assert of_counter is (Status.UNOBSERVABLE if role == "dask_scheduler" else Status.FAIL)
+
+
 def test_series_or_a_target_will_do() -> None:
     for watched in (
         Watched(role="dask_scheduler", targets=(), series=True),
