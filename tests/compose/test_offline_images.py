@@ -21,7 +21,7 @@ pytestmark = pytest.mark.compose
 
 POSTGRES, POSTGRES_16, POSTGRES_15, POSTGIS = "postgres:18", "postgres:16", "postgres:15", "postgis:15"
 TIMESCALEDB = "timescaledb:17"
-S3, MINIO = "s3:4.48", "minio:4.48"
+S3, MINIO, MC = "s3:4.48", "minio:4.48", "mc:4.48"
 DASK, CLASSIC_DASK = "dask:2026.8.0", "dask:2026.3.0"
 PREFECT, PROMETHEUS, EXPORTER, RUNTIME = "prefect:3.8.8", "prometheus:2.53", "postgres-exporter:0.17", "runtime:0.1.0"
 NODE_EXPORTER = "node-exporter:1.9"
@@ -32,7 +32,7 @@ SLOW = 30.0  # seconds for one answer, on a busy machine
 @pytest.fixture(scope="session", autouse=True)
 def images() -> None:
     done = build(
-        *(POSTGRES, POSTGRES_16, POSTGRES_15, POSTGIS, TIMESCALEDB, S3, MINIO, DASK, CLASSIC_DASK, PREFECT),
+        *(POSTGRES, POSTGRES_16, POSTGRES_15, POSTGIS, TIMESCALEDB, S3, MINIO, MC, DASK, CLASSIC_DASK, PREFECT),
         *(PROMETHEUS, EXPORTER, NODE_EXPORTER, RUNTIME),
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -377,6 +377,24 @@ def test_it_takes_minios_place(deployment: Deployment) -> None:
     assert status(f"{server.url(9000)}/minio/health/live") == 200
     assert client(server, "joe", PASSWORD).list_buckets()["Buckets"] == []
     assert "MinIO" in requests.get(server.url(9001), timeout=SLOW).text
+
+
+def test_minios_client_makes_buckets_and_says_what_it_leaves_undone(deployment: Deployment) -> None:
+    env = {"MINIO_ROOT_USER": "joe", "MINIO_ROOT_PASSWORD": PASSWORD}
+    server = deployment.run(MINIO, "server", "/data", env=env, options=published(9000))
+    server.comes_up(lambda: server.runs("mc", "ready", "local"))
+    at = "http://127.0.0.1:9000"
+    assert not server.runs("mc", "alias", "set", "lake", at, "joe", "wrong")
+    assert not server.runs("mc", "mb", "lake/raw")
+    assert server.runs("mc", "--quiet", "alias", "set", "lake", at, "joe", PASSWORD)
+    assert server.runs("mc", "mb", "lake/raw", "lake/gold/")
+    assert server.runs("mc", "mb", "--ignore-existing", "lake/raw")
+    assert not server.runs("mc", "mb", "lake/raw")
+    assert server.says("mc", "ls", "lake").splitlines() == ["[bucket] gold/", "[bucket] raw/"]
+    buckets = client(server, "joe", PASSWORD).list_buckets()["Buckets"]
+    assert [bucket["Name"] for bucket in buckets] == ["gold", "raw"]
+    said = docker("run", "--rm", f"pqrs-offline/{MC}", "version", "enable", "lake")
+    assert "leaves undone: mc version enable" in said
 
 
 # --- observability ----------------------------------------------------------------------------------------------------

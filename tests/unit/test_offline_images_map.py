@@ -49,6 +49,7 @@ def mapped(reference: str) -> str | None:
         ("rustfs/rustfs:latest", "s3:4.48"),
         ("rustfs/rustfs:1.0.0", "s3:4.48"),
         ("minio/minio:RELEASE.2025-01-20T14-49-07Z", "minio:4.48"),
+        ("minio/mc:latest", "mc:4.48"),
         ("daskdev/dask:latest", "dask:2026.3.0"),
         ("daskdev/dask:2024.5.0-py3.11", "dask:2026.3.0"),
         ("daskdev/dask:2026.3.0", "dask:2026.3.0"),
