@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 from conformance.stacks.base import Role
@@ -38,7 +39,7 @@ def role_of(process: Process) -> Role | None:
         case "dask":
             return _DASK.get(arguments[:1])
         case "prefect":
-            return _PREFECT.get(arguments[:2])
+            return next((role for pair in pairwise(arguments) if (role := _PREFECT.get(pair))), None)
         case "uvicorn" if any(word.startswith("prefect.server") for word in arguments):
             return Role.PREFECT_SERVER
         case "postgres" | "postmaster" | "patroni":
