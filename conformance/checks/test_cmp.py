@@ -39,7 +39,13 @@ def test_all_roles_are_deployed(compose: ComposeFacts) -> None:
     found = ", ".join(f"{role} ({', '.join(compose.playing(role))})" for role in ROLES if role not in missing)
     if missing and compose.left_out:
         cannot_tell(f"{compose.left_out} services were not read")
-    holds(not missing, observed=f"missing: {', '.join(missing)}; found: {found or '-'}", missing=missing)
+    holds(
+        not missing,
+        observed=f"missing: {', '.join(missing)}; found: {found or '-'}",
+        hint=None if found else "elsewhere",
+        missing=missing,
+        file=compose.file,
+    )
 
 
 @guarantee("CMP-02")

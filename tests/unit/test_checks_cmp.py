@@ -64,6 +64,14 @@ def test_the_roles_that_are_missing_are_named() -> None:
     assert "object_store, dask_scheduler, dask_worker, prefect_server, prometheus, grafana" in outcome.es
 
 
+def test_a_file_without_any_role_may_be_another_one_than_meant() -> None:
+    facts = compose(web=service()).model_copy(update={"file": "docker-compose.yml"})
+    outcome = judge(cmp.test_all_roles_are_deployed, facts)
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "elsewhere")
+    assert "in docker-compose.yml" in outcome.en
+    assert "conformance.toml" in outcome.es
+
+
 def test_roles_among_services_that_were_not_read_are_not_missed() -> None:
     facts = compose(db=service("postgres")).model_copy(update={"left_out": 3})
     assert judge(cmp.test_all_roles_are_deployed, facts).status is Status.UNOBSERVABLE
