@@ -47,7 +47,7 @@ services:
     sysctls: {net.core.somaxconn: 1024}
     oom_score_adj: 100
     privileged: false
-    cap_add: []
+    cap_add: [CHOWN, CAP_SETUID, setgid, DAC_OVERRIDE, FOWNER]
     devices:
     platform: linux/amd64
     pull_policy: missing
@@ -125,6 +125,8 @@ def test_ordinary_files_pass(tmp_path: Path) -> None:
         ("privileged: 'yes'", "privileged"),
         ("privileged: ${UNSET:-true}", "privileged"),
         ("cap_add: [SYS_ADMIN]", "cap_add"),
+        ("cap_add: [CHOWN, ALL]", "cap_add"),
+        ("cap_add: [net_admin]", "cap_add"),
         ("devices: ['/dev/sda:/dev/sda']", "devices"),
         ("device_cgroup_rules: ['c 1:3 mr']", "device_cgroup_rules"),
         ("gpus: all", "gpus"),

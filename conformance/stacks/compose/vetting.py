@@ -5,8 +5,9 @@
 this list may give a new key a meaning. A Dockerfile may run what it likes in its own build, which is a container, but
 gets neither the host's network nor its secrets.
 
-Not everything ordinary that is bound to a host is dangerous: hardening (``no-new-privileges``, ``cap_drop``), what the
-engine itself keeps within the container (``net.*`` sysctls), and the time zone's files pass.
+Not everything ordinary that is bound to a host is dangerous: hardening (``no-new-privileges``, ``cap_drop`` and, after
+it, ``cap_add`` of what every container has by default), what the engine itself keeps within the container (``net.*``
+sysctls), and the time zone's files pass.
 """
 
 from __future__ import annotations
@@ -107,7 +108,6 @@ def _words(text: str) -> frozenset[str]:
 
 _REFUSED = {
     "privileged": "it would own the host",
-    "cap_add": "it asks for privileges over the host's kernel",
     "devices": "it uses the host's devices",
     "device_cgroup_rules": "it uses the host's devices",
     "gpus": "it uses the host's devices",
@@ -151,6 +151,12 @@ _BUILD_HARMLESS = _words(
     no_cache no_cache_filter platforms provenance pull sbom shm_size target ulimits
     """
 )
+_CAPABILITIES = _words(
+    """
+    AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID
+    SYS_CHROOT
+    """
+)  # those that the engine gives to every container
 _SYSCTL = re.compile(
     r"net\.[\w.-]+|fs\.mqueue\.\w+|kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)"
 )  # those that a container has for itself
@@ -181,6 +187,7 @@ class _Vetting:
         self._tree = self._filled(tree) if written else tree
         self._checks = {
             "build": self._build,
+            "cap_add": self._capabilities,
             "deploy": self._deploy,
             "logging": self._logging,
             "networks": self._endpoints,
@@ -240,6 +247,11 @@ class _Vetting:
     def _runtime(self, at: KeyPath, value: Any) -> Iterator[Refusal]:
         if value not in (None, "", "runc"):
             yield self._refusal(at, value, "it needs another runtime of the host")
+
+    def _capabilities(self, at: KeyPath, value: Any) -> Iterator[Refusal]:
+        asked = [str(name) for name in _listed(value) if str(name).upper().removeprefix("CAP_") not in _CAPABILITIES]
+        if asked:
+            yield self._refusal(at, ", ".join(asked), "it asks for privileges over the host's kernel")
 
     def _security(self, at: KeyPath, value: Any) -> Iterator[Refusal]:
         for index, option in enumerate(_listed(value)):
