@@ -46,8 +46,8 @@ _PORT_BY_NAME = (
 )
 # what people open, not services
 _FOR_BROWSERS = re.compile(
-    r"PUBLIC|BROWSER|EXTERNAL|ROOT_?URL|SITE_?URL|UI_(API_)?URL|(^|_)UI$|DASHBOARD|(^|_)LINKS?($|_)|REDIRECT|CALLBACK|ORIGIN|CORS"
-    r"|^(VITE|REACT_APP|NEXT_PUBLIC)_|FRONTEND|NO_PROXY|ALLOWED_HOSTS"
+    r"PUBLIC|BROWSER|NAVEGADOR|EXTERN(AL|O|A)|ROOT_?URL|SITE_?URL|UI_(API_)?URL|(^|_)UI$|DASHBOARD|TABLERO"
+    r"|(^|_)(LINK|ENLACE)S?($|_)|REDIRECT|CALLBACK|ORIGIN|CORS|^(VITE|REACT_APP|NEXT_PUBLIC)_|FRONTEND|NO_PROXY|ALLOWED_HOSTS"
 )
 _LISTENS_OPTION = re.compile(
     r"--?(?:port|address|(?:[\w.-]*[-.])?(?:listen|bind|dashboard|console|http|https|nanny|worker|server)[\w.-]*)"

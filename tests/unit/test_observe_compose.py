@@ -312,6 +312,7 @@ services:
         "environment: {HOST: localhost}",
         "environment: {A: 'http://localhost.example.org:8786', B: 'http://my-localhost:8786', C: 1127.0.0.1}",
         "environment: {PREFECT_UI_URL: 'http://localhost:4200', PREFECT_UI: 'http://localhost:4200'}",
+        "environment: {ENLACE_PREFECT: 'http://localhost:4200', URL_DEL_NAVEGADOR: 'http://localhost:4200'}",
         "environment: {GF_SERVER_ROOT_URL: 'http://localhost:4200/'}",
         "environment: {APP_PUBLIC_URL: 'http://localhost:4200/', CORS_ALLOWED_ORIGINS: 'http://localhost:4200'}",
         "environment: {VITE_API: 'http://localhost:4200/'}",
