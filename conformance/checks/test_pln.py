@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from conformance.observe.compose_facts import ComposeFacts, Port
 from conformance.observe.containers import ContainerFacts, ContainersFacts
-from conformance.observe.containers_homes import Home
+from conformance.observe.containers_homes import Home, Mount
 from conformance.observe.disruption_facts import DisruptionFacts
 from conformance.observe.pipeline_facts import PipelineFacts
 from conformance.verdict.parameters import Parameters
@@ -26,6 +27,8 @@ PLANES = {
     "grafana": "serving",
 }
 LASTING = ("named", "bind")
+_CONFIGURES = re.compile(r"/etc(/|$)|/docker-entrypoint-\w+\.d(/|$)")
+"""Where servers read their configuration and their first scripts: a mount there keeps no data, writable or not."""
 
 
 @guarantee("PLN-01")
@@ -47,7 +50,7 @@ def test_state_lives_in_volumes(containers: ContainersFacts) -> None:
         path=homeless[0].path if homeless else "",
     )
     untold = [one for one in containers.containers if one.service in _untold(containers)]
-    bare = [one.service for one in untold if not any(mount.kind in LASTING and mount.writable for mount in one.mounts)]
+    bare = [one.service for one in untold if not any(map(_lasts, one.mounts))]
     holds(
         not bare,
         observed=f"{', '.join(bare)}: nothing that lasts is mounted",
@@ -174,7 +177,11 @@ def _home(home: Home) -> str:
 def _why_homeless(containers: ContainersFacts, home: Home) -> str:
     """``beside``: something that lasts is mounted, in another place; else the kind of what holds the data."""
     mounts = [mount for one in containers.containers if one.service == home.service for mount in one.mounts]
-    return "beside" if any(mount.kind in LASTING and mount.writable for mount in mounts) else home.kind
+    return "beside" if any(map(_lasts, mounts)) else home.kind
+
+
+def _lasts(mount: Mount) -> bool:
+    return mount.kind in LASTING and mount.writable and not _CONFIGURES.match(mount.target)
 
 
 def _untold(containers: ContainersFacts) -> set[str]:

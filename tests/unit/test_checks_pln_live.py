@@ -109,6 +109,8 @@ def test_state_in_a_volume_or_a_folder_passes(kind: str) -> None:
         ({"kind": "layer", "mount": ""}, (mount("bind", "/var/lib/postgres"),), "beside"),
         ({"kind": "anonymous"}, (mount("named", "/data"), mount("anonymous", PGDATA)), "beside"),
         ({"kind": "anonymous"}, (mount("bind", "/docker-entrypoint-initdb.d", writable=False),), "anonymous"),
+        ({"kind": "anonymous"}, (mount("bind", "/docker-entrypoint-initdb.d"),), "anonymous"),
+        ({"kind": "layer", "mount": ""}, (mount("bind", "/etc/postgresql"),), "layer"),
     ],
 )
 def test_state_that_goes_with_its_container_is_told(
