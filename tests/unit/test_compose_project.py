@@ -58,6 +58,32 @@ def test_the_nearest_standard_file_is_taken(tmp_path: Path, files: list[str], ta
     assert project.name == (taken[0] if taken else "")
 
 
+@pytest.mark.parametrize(
+    ("env", "taken"),
+    [
+        ("COMPOSE_FILE=a.yml:mas/b.yml\n", ["infra/local/a.yml", "infra/local/mas/b.yml"]),
+        ("# Windows\nA=1\nexport COMPOSE_FILE='../c.yml;a.yml' # two\n", ["infra/c.yml", "infra/local/a.yml"]),
+        ("#COMPOSE_FILE=a.yml\nMY_COMPOSE_FILE=a.yml\nCOMPOSE_FILE=\n", ["infra/local/compose.yml"]),
+        ("COMPOSE_FILE=a.yml:nowhere.yml\n", ["infra/local/compose.yml"]),
+        ("COMPOSE_FILE=../../../outside.yml\n", ["infra/local/compose.yml"]),
+        ("COMPOSE_FILE=\0\n", ["infra/local/compose.yml"]),
+    ],
+)
+@pytest.mark.parametrize("name", [".env", ".env.example"])
+def test_files_that_the_env_file_of_their_folder_names_are_merged(
+    tmp_path: Path, name: str, env: str, taken: list[str]
+) -> None:
+    (tmp_path / "outside.yml").write_text(STACK)
+    there = ["infra/local/compose.yml", "infra/local/a.yml", "infra/local/mas/b.yml", "infra/c.yml"]
+    root = repository(tmp_path / "repository", {**dict.fromkeys(there, STACK), f"infra/local/{name}": env})
+    assert names(find(root)) == taken
+
+
+def test_a_nearer_compose_file_goes_before_files_that_an_env_file_names(tmp_path: Path) -> None:
+    files = {"compose.yml": STACK, "infra/.env": "COMPOSE_FILE=a.yml", "infra/a.yml": STACK}
+    assert names(find(repository(tmp_path, files))) == ["compose.yml"]
+
+
 def test_others_are_reported(tmp_path: Path) -> None:
     project = chosen(
         tmp_path, "docker-compose.yml", "docker-compose.prod.yml", "infra/compose.yml", "deploy/compose.yml"

@@ -42,6 +42,7 @@ _EXAMPLE = re.compile(
     rf"([\w-]*\.)?env([._-]\w+)*[._-]{_SAMPLE}|{_SAMPLE}[._-]env|\.env[._-]{_SAMPLE}[._-]\w+", re.IGNORECASE
 )
 _DOCUMENTED = re.compile(r"^[ \t#]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)  # also in comments
+_COMPOSE_FILE = re.compile(rb"^[ \t]*(?:export[ \t]+)?COMPOSE_FILE[ \t]*=[ \t]*[\"']?([^\"'#\r\n]+)", re.MULTILINE)
 _INFRA = {"infra", "infrastructure", "infraestructura"}
 _SKIPPED = {".git", "node_modules", "venv", ".venv", "env", "site-packages", "__pycache__", ".tox", ".terraform"}
 _MOUNTED_TEXT = {".sql", ".sh", ".yml", ".yaml", ".conf", ".cfg", ".ini", ".json", ".toml", ".xml", ".properties"}
@@ -88,7 +89,8 @@ def find(root: Path, compose_file: Path | None = None, env_file: Path | None = N
 
     Compose files: the given one (alone, as with ``-f``), else those that ``conformance.toml`` names, else the nearest
     one of a standard name at the root, under ``infra``, or anywhere; then one with a name of its own. An override file
-    beside a standard one is merged, as Compose does. Env file: the given one, else that of ``conformance.toml``, else
+    beside a standard one is merged, as Compose does; those that ``COMPOSE_FILE`` names in the ``.env`` of a folder go
+    before what else is there. Env file: the given one, else that of ``conformance.toml``, else
     ``.env`` or a sample of it beside the Compose file, or in the nearest folder above.
 
     Raises:
@@ -130,6 +132,11 @@ def _compose_files(root: Path, given: Path | None, settings: Config) -> tuple[tu
         where = f"{root / config.NAME}: compose.files"
         return tuple(_checked(root, root / file, f"{where}: {file}") for file in settings.compose.files), ()
     near = [root, *(folder for folder in _folders(root) if folder != root and _is_infra(folder.relative_to(root)))]
+    for folder in near:
+        if named := _named_by_env(root, folder):
+            return named, ()
+        if _candidates(root, folder):
+            break
     for folders in (near, list(_folders(root))):
         found = [file for folder in folders for file in _candidates(root, folder)]
         if found:
@@ -140,6 +147,21 @@ def _compose_files(root: Path, given: Path | None, settings: Config) -> tuple[tu
             merged = first.name in NAMES and override and sources.inside(root, override)
             return (first, override) if merged and override else (first,), others[:MAX_OTHERS]
     return (), ()
+
+
+def _named_by_env(root: Path, folder: Path) -> tuple[Path, ...]:
+    """The files that ``COMPOSE_FILE`` names in the folder's ``.env`` or a sample of it; none where one is missing."""
+    env_file = _nearest_env([folder], _examples(folder))
+    if env_file is None:
+        return ()
+    try:
+        with env_file.open("rb") as stream:
+            named = _COMPOSE_FILE.search(stream.read(2**20))
+    except OSError:
+        return ()
+    names = re.split("[:;]", named[1].decode(errors="replace").strip()) if named else []
+    files = tuple(Path(os.path.normpath(folder / name)) for name in names)
+    return files if all(sources.is_file(file) and sources.inside(root, file) for file in files) else ()
 
 
 def _checked(root: Path, file: Path, what: str) -> Path:
