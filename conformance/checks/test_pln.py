@@ -27,6 +27,7 @@ PLANES = {
     "grafana": "serving",
 }
 LASTING = ("named", "bind")
+PASSING = ("anonymous", "layer", "tmpfs")
 _CONFIGURES = re.compile(r"/etc(/|$)|/docker-entrypoint-\w+\.d(/|$)")
 """Where servers read their configuration and their first scripts: a mount there keeps no data, writable or not."""
 
@@ -174,10 +175,12 @@ def _home(home: Home) -> str:
     return f"{home.service} writes in {home.path} ({home.known_by}), {where}; mounted: {', '.join(home.mounts) or '-'}"
 
 
-def _why_homeless(containers: ContainersFacts, home: Home) -> str:
+def _why_homeless(containers: ContainersFacts, home: Home) -> str | None:
     """``beside``: something that lasts is mounted, in another place; else the kind of what holds the data."""
     mounts = [mount for one in containers.containers if one.service == home.service for mount in one.mounts]
-    return "beside" if any(map(_lasts, mounts)) else home.kind
+    if any(map(_lasts, mounts)):
+        return "beside"
+    return home.kind if home.kind in PASSING else None
 
 
 def _lasts(mount: Mount) -> bool:

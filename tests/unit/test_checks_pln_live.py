@@ -111,10 +111,11 @@ def test_state_in_a_volume_or_a_folder_passes(kind: str) -> None:
         ({"kind": "anonymous"}, (mount("bind", "/docker-entrypoint-initdb.d", writable=False),), "anonymous"),
         ({"kind": "anonymous"}, (mount("bind", "/docker-entrypoint-initdb.d"),), "anonymous"),
         ({"kind": "layer", "mount": ""}, (mount("bind", "/etc/postgresql"),), "layer"),
+        ({"kind": "cluster"}, (mount("cluster", PGDATA),), None),
     ],
 )
 def test_state_that_goes_with_its_container_is_told(
-    changes: dict[str, Any], mounts: tuple[Mount, ...], hint: str
+    changes: dict[str, Any], mounts: tuple[Mount, ...], hint: str | None
 ) -> None:
     facts = deployed(container("postgres", mounts=mounts), stores=("postgres",), homes=(home(**changes),))
     outcome = judge(pln.test_state_lives_in_volumes, facts)
