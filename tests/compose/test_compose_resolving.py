@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from conformance.stacks.compose import env
 from conformance.stacks.compose.model import Resolution, resolve
 from conformance.stacks.compose.project import find
+from conformance.stacks.compose.reading import read
 from conformance.stacks.compose.vetting import vet, vet_resolved
 
 pytestmark = pytest.mark.compose
@@ -276,3 +277,26 @@ def test_compose_gets_exactly_the_values_that_were_read(tmp_path: Path, values: 
     root = repository(tmp_path / "repo", {"compose.yml": "services: {a: {image: x, environment: {A: $A, B: $B}}}"})
     environment = resolve(find(root, env_file=given_file)).model.resolved["services"]["a"]["environment"]
     assert environment == {"A": values.get("A", ""), "B": values.get("B", "")}
+
+
+PROFILED = """
+services:
+  db: {image: "postgres:18", profiles: [control], depends_on: [seed]}
+  seed: {image: busybox, profiles: [seeds]}
+  tool: {image: busybox, profiles: [tools, more]}
+  page: {image: nginx, depends_on: [helper]}
+  helper: {image: busybox, profiles: [never]}
+  host: {image: x, privileged: true, profiles: [tools]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profiles", "left_out"), [("", {"tool", "host"}), ("a, more", {"host"}), ("tools", {"host"}), ("*", {"host"})]
+)
+def test_what_nobody_asks_for_is_left_out_unless_a_role_rests_on_it(
+    tmp_path: Path, profiles: str, left_out: set[str]
+) -> None:
+    files = {"compose.yml": PROFILED, ".env.example": f"COMPOSE_PROFILES={profiles}\n"}
+    made = read(repository(tmp_path, files))
+    assert made.left_out.keys() == left_out
+    assert "privileged" in made.left_out["host"]

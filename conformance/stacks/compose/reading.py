@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from conformance.inputs import InputError
 from conformance.stacks import discovery
 from conformance.stacks.base import ComposeModel, Role, StackError
 from conformance.stacks.compose import access, configured, env, model, project, vetting
+
+_ASLEEP = "nobody asks for its profile"
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,14 @@ def read(
         resolved, declared=found.config.roles, built=configured.all_built(resolved, found.root)
     )
     roles = {finding.service: finding.role for finding in findings}
-    left_out: dict[str, str] = {}
+    active = set(re.split(r"[,\s]+", found.env.values.get("COMPOSE_PROFILES", "")))
+    left_out = dict.fromkeys(_asleep(resolved, roles, active), _ASLEEP)
     for refusal in (*vetting.vet(found), *vetting.vet_resolved(found, resolution.model)):
         if trust or refusal.replaced:
             continue
         if not refusal.service or roles.get(refusal.service, Role.OTHER) is not Role.OTHER:
             raise StackError(f"{refusal}; --trust runs it all the same")
-        left_out.setdefault(refusal.service, str(refusal))
+        left_out[refusal.service] = str(refusal)
     secrets = dict(_secrets(resolution.document, found.env.values))
     document = {**resolution.document, "secrets": secrets} if secrets else resolution.document
     read_model = replace(resolution.model, findings=findings)
@@ -59,6 +64,25 @@ def read(
         secrets=access.secrets_of(read_model, found.env.values, found.root),
         left_out=left_out,
     )
+
+
+def _asleep(services: Mapping[str, Any], roles: Mapping[str, Role], active: AbstractSet[str]) -> set[str]:
+    """Services of profiles that are not active, which ``up`` does not start: tools, tests, copies for elsewhere.
+
+    Those with a role run all the same, and what they wait for: who deploys them asks for their profile.
+    """
+    waiting = [
+        name
+        for name, service in services.items()
+        if name in roles or not service.get("profiles") or "*" in active or active & set(service["profiles"])
+    ]
+    awake: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in awake and name in services:
+            awake.add(name)
+            waiting += services[name].get("depends_on") or ()
+    return services.keys() - awake
 
 
 def _secrets(document: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
