@@ -135,6 +135,31 @@ def test_what_is_mounted_is_copied_and_state_begins_empty(tmp_path: Path) -> Non
     assert not (root / "nowhere").exists()
 
 
+@pytest.mark.parametrize(
+    ("user", "given"), [("1000:1001", (1000, 1001)), ("1000", (1000, -1)), ("999:postgres", (999, -1))]
+)
+def test_state_belongs_to_the_user_of_its_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, given: tuple[int, int]
+) -> None:
+    owners: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr("os.chown", lambda path, *owner: owners.setdefault(str(path), owner))
+    data = bind(tmp_path / "repository" / "data", "/var/lib/postgresql/data")
+    document = {"services": {"db": {"image": "postgres", "user": user, "volumes": [data]}}}
+    made, _ = generated(tmp_path, document, found(db=Role.POSTGRES))
+    assert owners == {service(made)["volumes"][0]["source"]: given}
+
+
+@pytest.mark.parametrize("user", ["", "postgres"])
+def test_state_of_a_user_without_a_number_is_given_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    monkeypatch.setattr("os.chown", lambda *_: pytest.fail("given away"))
+    data = bind(tmp_path / "repository" / "data", "/var/lib/postgresql/data")
+    generated(
+        tmp_path, {"services": {"db": {"image": "postgres", "user": user, "volumes": [data]}}}, found(db=Role.POSTGRES)
+    )
+
+
 def test_folders_that_hold_too_much_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.stacks.compose.staging.MAX_BYTES", 10)
     (tmp_path / "repository" / "conf").mkdir(parents=True)

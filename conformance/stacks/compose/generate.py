@@ -167,7 +167,8 @@ def _service(
 ) -> dict[str, Any]:
     new = {key: copy.deepcopy(value) for key, value in service.items() if key not in _DROPPED}
     new["labels"] = {**(service.get("labels") or {}), **labels}
-    new["volumes"] = [_mount(name, mount, role, root, staging, folders) for mount in service.get("volumes") or []]
+    user = str(service.get("user") or "")
+    new["volumes"] = [_mount(name, user, mount, role, root, staging, folders) for mount in service.get("volumes") or []]
     new["logging"] = {"driver": "json-file", "options": {"max-size": "20m"}}
     if ports:
         new["ports"] = [
@@ -198,7 +199,7 @@ def _folders_as_volumes(document: Mapping[str, Any]) -> Iterator[tuple[str, str]
 
 
 def _mount(
-    name: str, mount: Mapping[str, Any], role: Role, root: Path, staging: Staging, folders: Mapping[str, str]
+    name: str, user: str, mount: Mapping[str, Any], role: Role, root: Path, staging: Staging, folders: Mapping[str, str]
 ) -> dict[str, Any]:
     if mount.get("source") in folders:
         mount = {**mount, "type": "bind", "source": str(root / folders[mount["source"]])}
@@ -206,7 +207,8 @@ def _mount(
         return dict(mount)
     target = str(mount["target"]).rstrip("/")
     own_state = target in STATE.get(role, ()) or (role is Role.POSTGRES and target.startswith("/var/lib/postgresql"))
-    source = staging.bind(name, Path(mount["source"]), root, holds_state=own_state and not mount.get("read_only"))
+    own_state = own_state and not mount.get("read_only")
+    source = staging.bind(name, Path(mount["source"]), root, holds_state=own_state, owner=user)
     kept = {key: value for key, value in mount.items() if key in ("type", "target", "read_only")}
     return {**kept, "source": str(source)}
 

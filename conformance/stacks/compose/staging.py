@@ -6,6 +6,7 @@ open to every uid, so that a grade does not depend on where it is given.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -30,8 +31,10 @@ class Staging:
     _bytes: int = 0
     _files: int = 0
 
-    def bind(self, service: str, source: Path, root: Path, *, holds_state: bool) -> Path:
+    def bind(self, service: str, source: Path, root: Path, *, holds_state: bool, owner: str = "") -> Path:
         """Where ``source`` is mounted from: a copy, or an empty folder for state and for what is not there.
+
+        ``owner``: the service's user, ``"1000:1000"``. PostgreSQL wants its folder to be its own.
 
         Raises:
             StackError: it is too large to be copied, or cannot be read.
@@ -39,6 +42,7 @@ class Staging:
         if holds_state:
             empty = self._place(source, root, "state")
             self._make(empty)
+            _give(empty, owner)
             self.state.setdefault(service, []).append(empty)
             return empty
         if source in self._copied:
@@ -101,3 +105,11 @@ class Staging:
             target.chmod(0o777 if executable else 0o666)
         except OSError as error:
             raise StackError(f"{source}: cannot be copied: {error.strerror}") from error
+
+
+def _give(folder: Path, owner: str) -> None:
+    """Give a folder to a user with a number, where whoever runs this may."""
+    user, _, group = owner.partition(":")
+    if user.isdecimal():
+        with contextlib.suppress(OSError):
+            os.chown(folder, int(user), int(group) if group.isdecimal() else -1)
