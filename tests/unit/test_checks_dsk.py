@@ -219,6 +219,13 @@ def test_from_inside_its_container_the_cluster_has_no_other_version_to_blame() -
     assert (outcome.status, outcome.hint) == (Status.FAIL, "no_answer")
 
 
+@pytest.mark.parametrize(("processing", "status"), [(3, Status.UNOBSERVABLE), (0, Status.FAIL)])
+def test_workers_that_do_somebody_elses_work_are_not_asked_for_more(processing: int, status: Status) -> None:
+    late = FanOut(tasks=8, expected=10, detail="TimeoutError: ")
+    load = Load(tasks=3, waiting=0, processing=processing, memory=0, erred=0, unrunnable=0)
+    assert judge(dsk.test_work_really_is_distributed, facts(fan_out=late, load=load)).status is status
+
+
 def test_lost_work_is_caught() -> None:
     outcome = judge(dsk.test_a_lost_worker_loses_no_work, kill(result=None, detail="KilledWorker: task"))
     assert outcome.status is Status.FAIL

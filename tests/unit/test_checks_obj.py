@@ -193,6 +193,14 @@ def test_a_lost_commit_is_caught(changes: dict[str, Any], hint: str) -> None:
     assert (outcome.status, outcome.hint) == (Status.FAIL, hint)
 
 
+def test_a_table_that_nobody_can_read_back_says_nothing_of_commits() -> None:
+    unread = Appends(writers=2, appends=3, rows_expected=7000, detail="OSError: non-partial response")
+    broken = (Table(kind="parquet", rows_expected=10), *facts().tables[1:])
+    assert judge(CHECKS[3], facts(appends=unread, tables=broken)).status is Status.UNOBSERVABLE
+    lost = unread.model_copy(update={"rows_found": 6000})
+    assert judge(CHECKS[3], facts(appends=lost, tables=broken)).status is Status.FAIL
+
+
 def test_the_broken_format_is_named() -> None:
     tables = (*facts().tables[:1], Table(kind="delta", rows_expected=10, rows_found=9))
     outcome = judge(CHECKS[4], facts(tables=tables))
