@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -42,7 +42,6 @@ class Rules(BaseModel):
 
     answers: tuple[Answer, ...] = ()
     largest_body: int | None = None  # bytes; a larger one is refused (nginx: client_max_body_size)
-    decodes_paths: bool = False  # passes them on as it understood them (nginx: proxy_pass with a path)
     ranges: bool = True  # without: the whole body is sent, whatever range was asked for
     conditions: bool = True  # without: what is to be written only if it is not there is written
 
@@ -71,8 +70,7 @@ def gateway(url: str, rules: Rules, signed: Any = None) -> Iterator[int]:
                 return
             if not rules.conditions and "If-None-Match" in self.headers:
                 ask("DELETE", self.path, signed("DELETE", self.path))
-            path = quote(unquote(self.path), safe="/?&=:+,;@ñé") if rules.decodes_paths else self.path
-            status, headers, content = ask(self.command, path, list(self.headers.items()), body)
+            status, headers, content = ask(self.command, self.path, list(self.headers.items()), body)
             if not rules.ranges and status == 206:
                 status, headers, content = ask("GET", self.path, signed("GET", self.path))
             self.reply(status, headers, content)
