@@ -119,7 +119,12 @@ def test_every_panel_can_be_drawn(grafana: GrafanaFacts, params: Parameters) -> 
     unread = [f"{one.title}: {one.problem}" for one in grafana.dashboards if one.problem]
     holds(not unread, observed=_some(unread), hint="unreadable")
     broken = [one for one in grafana.queries if one.problem or (one.last and not one.last.ok)]
-    holds(not broken, observed=_some(map(_panel, broken)), hint=_why_not_drawn(broken[0]) if broken else None)
+    holds(
+        not broken,
+        observed=_some(map(_panel, broken)),
+        hint=_why_not_drawn(broken[0]) if broken else None,
+        there=_some(f"{one.name}, uid {one.uid}" for one in grafana.datasources),
+    )
     empty = [one for one in grafana.queries if one.last and not one.last.rows and not asks_for_alerts(one.text)]
     holds(
         not (params.panels_return_data and empty),

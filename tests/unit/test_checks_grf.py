@@ -277,6 +277,7 @@ def test_a_panel_that_cannot_be_drawn_is_named(changes: dict[str, Any], hint: st
     outcome = judge(grf.test_every_panel_can_be_drawn, facts(**changes), DEFAULT)
     assert judged(outcome) == (Status.FAIL, hint)
     assert "Salud" in outcome.observed
+    assert ("uid PBFA97CFB590B2093" in outcome.es) is (hint in ("input", "datasource"))
 
 
 def test_data_is_asked_of_panels_only_where_the_profile_does_and_never_of_alerts() -> None:
