@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from conformance.observe.dask import DaskFacts, Versions
 from conformance.observe.disruption import DisruptionFacts
@@ -12,6 +13,8 @@ from conformance.verdict.words import cannot_tell, guarantee, holds
 # What scheduler and workers speak to each other with, and what tasks hand from one worker to another.
 SPOKEN = ("dask", "distributed", "msgpack", "cloudpickle", "toolz", "tornado", "lz4")
 SHARED = ("numpy", "pandas", "polars", "pyarrow", "deltalake")
+
+LOCALHOST = ("localhost", "127.0.0.1", "::1")
 
 COMPLAINTS = {
     "command": ("executable file not found",),
@@ -79,11 +82,12 @@ def test_work_really_is_distributed(dask: DaskFacts) -> None:
         cannot_tell(f"workers are busy with somebody else's {dask.load.processing} tasks: {work.detail}")
     if work.result != work.expected and not dask.inside and (gap := _version_gap(dask)):
         cannot_tell(f"the kit and the scheduler speak different versions: {gap}; {work.detail}")
+    silent = f"; from these no answer: {', '.join(idle)}" if idle else ""
     holds(
         work.result == work.expected and not idle,
         observed=f"result: {work.result} of {work.expected}; "
-        f"workers: {len(ran_on)} of {dask.worker_count} {work.detail}".rstrip(),
-        hint="no_answer" if "Timeout" in work.detail else None,
+        f"workers: {len(ran_on)} of {dask.worker_count}{silent} {work.detail}".rstrip(),
+        hint=_why_silent(dask, idle, work.detail),
     )
 
 
@@ -112,6 +116,13 @@ def test_workers_can_run_the_pipelines_engine(dask: DaskFacts, params: Parameter
     holds(not unfit, observed="; ".join(unfit), major=params.polars_major)
     if silent:
         cannot_tell(f"did not answer: {', '.join(silent)}")
+
+
+def _why_silent(dask: DaskFacts, idle: list[str], detail: str) -> str | None:
+    """``localhost``: asked from a container, where that is no worker's address."""
+    if dask.inside and any(urlsplit(address).hostname in LOCALHOST for address in idle):
+        return "localhost"
+    return "no_answer" if "Timeout" in detail else None
 
 
 def _why_no_worker(dask: DaskFacts) -> str:

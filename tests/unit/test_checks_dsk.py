@@ -219,6 +219,14 @@ def test_from_inside_its_container_the_cluster_has_no_other_version_to_blame() -
     assert (outcome.status, outcome.hint) == (Status.FAIL, "no_answer")
 
 
+def test_workers_that_call_themselves_localhost_in_their_container_are_told_so() -> None:
+    failed = FanOut(tasks=8, expected=10, detail="TimeoutError: ")
+    here = DaskWorker(address="tcp://127.0.0.1:4001", name="w", nthreads=1, memory_limit=1, status="running")
+    outcome = judge(dsk.test_work_really_is_distributed, facts(fan_out=failed, workers=(here,), inside=True))
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "localhost")
+    assert "from these no answer: tcp://127.0.0.1:4001" in outcome.observed
+
+
 @pytest.mark.parametrize(("processing", "status"), [(3, Status.UNOBSERVABLE), (0, Status.FAIL)])
 def test_workers_that_do_somebody_elses_work_are_not_asked_for_more(processing: int, status: Status) -> None:
     late = FanOut(tasks=8, expected=10, detail="TimeoutError: ")
