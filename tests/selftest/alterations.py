@@ -11,14 +11,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import boto3
+import deployed
 import psycopg
 import yaml
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from checking import copy_of
 from distributed import Client, Event
 from gateway import Rules, gateway
 from observing import altered
@@ -354,6 +358,25 @@ class Gateway(BaseModel):
         return undo
 
 
+class Rewrite(BaseModel):
+    """In a file of the repository that is checked ``before``, which stands there once, becomes ``after``."""
+
+    model_config = STEP
+    rewrite: str
+    before: str
+    after: str
+
+    def apply(self, ground: Ground) -> Undo:
+        life = ExitStack()
+        if "source" not in ground.told:
+            folder = Path(life.enter_context(TemporaryDirectory()))
+            copy = copy_of(ground.stack.source(), folder / "repository")
+            ground.told["source"] = lambda: copy
+            life.callback(ground.told.pop, "source")
+        deployed.Edit(file=self.rewrite, before=self.before, after=self.after).apply(ground.told["source"]())
+        return life.close
+
+
 class Run(BaseModel):
     """Python in the processes of Dask's workers, of one of them, or of the scheduler."""
 
@@ -416,10 +439,10 @@ STATE = """next((
     for scheduler in __import__("distributed").scheduler.Scheduler._instances if {key!r} in scheduler.tasks
 ), "unknown")"""
 
-SEEN_ONLY = (Configure, Gateway)
+SEEN_ONLY = (Configure, Gateway, Rewrite)
 """Steps that change how people see the stack, and nothing in it."""
 
-Step = Sql | S3 | Weed | Request | Stop | Start | Edit | Configure | Gateway | Run | Task
+Step = Sql | S3 | Weed | Request | Stop | Start | Edit | Configure | Gateway | Rewrite | Run | Task
 
 
 @contextmanager
