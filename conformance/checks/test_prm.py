@@ -13,6 +13,7 @@ from conformance.verdict.words import cannot_tell, guarantee, holds
 CAUSES = {
     "name": ("no such host", "server misbehaving", "name resolution"),
     "refused": ("connection refused",),
+    "protocol": ("malformed http",),
     "path": ("404", "invalid metric", "unsupported", "text/html", "expected"),
     "slow": ("deadline exceeded", "timeout"),
 }

@@ -103,6 +103,7 @@ def test_a_configuration_that_cannot_be_seen_decides_nothing(changes: dict[str, 
     [
         ("dial tcp: lookup dask-sheduler on 127.0.0.11:53: no such host", "name"),
         ("dial tcp 172.18.0.4:8786: connect: connection refused", "refused"),
+        ('HTTP/1.x transport connection broken: malformed HTTP response ":\x00"', "protocol"),
         ("server returned HTTP status 404 Not Found", "path"),
         ('expected a valid start token, got "<" ("INVALID") while parsing: "<"', "path"),
         ("context deadline exceeded", "slow"),
