@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from conformance.observe import disruption, objects, pqrs_stores, prefect
+from conformance.observe import disruption, objects, pqrs_stores, prefect, prometheus
 from conformance.observe.scratch import remove_bucket
 from conformance.stacks.base import Capability, Endpoint, ObjectStoreAccess, Role, StackError
 
@@ -158,3 +158,15 @@ class Prefect:
 
 def test_workers_that_were_not_told_are_not_missing() -> None:
     assert prefect._pools(Prefect(), patience=0.0) is None  # type: ignore[arg-type]
+
+
+def test_targets_of_services_that_nobody_runs_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    down = {"labels": {"job": "node"}, "scrapeUrl": "http://Node-Exporter:9100/metrics", "health": "down"}
+    late = {"labels": {"job": "dask"}, "scrapeUrl": "http://dask-scheduler:8787/metrics", "health": "unknown"}
+    answers = iter([[], [down, late], [down, late | {"health": "up"}]])
+    monkeypatch.setattr(prometheus, "_api", lambda *_, **__: {"activeTargets": next(answers)})
+    endpoint = Endpoint(Role.PROMETHEUS, "prometheus", "http", "127.0.0.1", 9090)
+    targets = prometheus._scraped_targets(endpoint, {"node-exporter"})
+    assert [(target.job, target.health, target.left_out) for target in targets] == [
+        ("node", "down", True), ("dask", "up", False),
+    ]  # fmt: skip
