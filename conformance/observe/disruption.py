@@ -41,6 +41,7 @@ TASKS = 200
 TASK_S = 0.015  # a job of a second or two
 START_S = 30.0  # for the job to be under way on every worker
 NOTICE_S = 60.0  # for the scheduler to miss the worker
+SETTLED_S = 1.0  # for it to miss the other workers of the same container
 JOB_S = 120.0
 SCALED_S = 60.0  # for a worker more to register
 REPROVISION_S = 30.0  # for a new Grafana to read its files
@@ -180,11 +181,20 @@ def _under_way(client: Client, futures: list[Future[Any]]) -> tuple[int, int]:
 
 
 def _survivors(client: Client, before: set[str]) -> set[str]:
-    """The workers once the scheduler misses one of them, or when patience ends."""
+    """The workers once the scheduler misses one and no other goes, or when patience ends.
+
+    The processes of one container are missed one after the other.
+    """
     deadline = time.monotonic() + NOTICE_S
-    while before <= (now := _workers(client)) and time.monotonic() < deadline:
+    seen, since = before, time.monotonic()
+    while True:
+        now = _workers(client)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        settled = not before <= now and time.monotonic() - since >= SETTLED_S
+        if settled or time.monotonic() > deadline:
+            return now
         time.sleep(0.1)
-    return now
 
 
 # --- containers thrown away ---------------------------------------------------------------------------------------
