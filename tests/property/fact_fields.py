@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -80,6 +81,43 @@ def _models(annotation: Any) -> Iterator[type[Facts]]:
         return
     for argument in typing.get_args(annotation):
         yield from _models(argument)
+
+
+@contextmanager
+def watched(facts: Mapping[str, Facts | None]) -> Iterator[set[str]]:
+    """The paths of the fields that are read meanwhile, of facts by subject."""
+    read: set[str] = set()
+    paths: dict[int, set[str]] = {}
+    for subject, one in facts.items():
+        for path, record in _records(subject, one):
+            paths.setdefault(id(record), set()).add(path)
+
+    def looked(record: Facts, name: str) -> Any:
+        fields = type(record).model_fields
+        whole = name in ("__dict__", "__pydantic_serializer__")  # it is compared, hashed or written out
+        for path in paths.get(id(record), ()) if whole or name in fields else ():
+            read.update(f"{path}.{one}" for one in (fields if whole else (name,)))
+        return object.__getattribute__(record, name)
+
+    Facts.__getattribute__ = looked  # type: ignore[method-assign]
+    try:
+        yield read
+    finally:
+        del Facts.__getattribute__
+
+
+def _records(path: str, value: object) -> Iterator[tuple[str, Facts]]:
+    match value:
+        case Facts():
+            yield path, value
+            for name in type(value).model_fields:
+                yield from _records(f"{path}.{name}", getattr(value, name))
+        case tuple():
+            for item in value:
+                yield from _records(path, item)
+        case dict():
+            for item in value.values():
+                yield from _records(path, item)
 
 
 def values(facts: object, names: tuple[str, ...]) -> Iterator[Any]:
