@@ -185,6 +185,6 @@ def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
             case types.CodeType():
                 yield from _constants(constant, names)
             case tuple() | frozenset():
-                yield from constant
+                yield from sorted(constant, key=repr)  # in the same order on every run
             case _:
                 yield constant

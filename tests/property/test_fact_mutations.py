@@ -7,16 +7,19 @@ check is judged alone, so that no guarantee that fails before it hides what it s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from random import Random
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
-from fact_fields import Change, Field, places, watched
+from fact_fields import Change, Field, become, changed, fields_of, places, values, watched
 from fact_starts import KIT, Start, changes, fields, starts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from conformance.observe.facts import Facts
 
 LOOKS = 60  # at what a check reads
 ATTEMPTS, CHANGES = 2_000, 6  # facts to look for a field's influence on, and how it is changed on each
@@ -133,3 +136,93 @@ def test_every_field_that_is_named_decides(id_: str) -> None:
 @pytest.mark.parametrize("id_", KIT.checks)
 def test_no_other_field_decides(id_: str) -> None:
     assert_no_other_field_decides(id_, KIT.catalogue[id_].decided_by)
+
+
+# The harness itself.
+
+
+@pytest.mark.parametrize(
+    ("id_", "path"),
+    [
+        ("SRC-03", "compose.documented"),
+        ("CMP-06", "compose.services.ties.kind"),
+        ("MED-03", "postgres.catalogue.relations.keys.primary"),
+        ("PRM-01", "prometheus.mounted.discovery"),  # read by comparing whole records
+        ("GRF-03", "grafana.datasources.url"),
+        ("DSK-03", "dask.load.erred"),  # read by writing out a record
+    ],
+)
+def test_a_field_that_is_not_named_is_found_out(id_: str, path: str) -> None:
+    named = KIT.catalogue[id_].decided_by
+    with pytest.raises(AssertionError, match=rf" by \[.*{re.escape(path)}"):
+        assert_no_other_field_decides(id_, tuple(one for one in named if one != path))
+
+
+@pytest.mark.parametrize(
+    ("id_", "path"),
+    [
+        ("DSK-02", "dask.worker_complaints"),  # read for its words alone
+        ("GRF-05", "grafana.dashboards.title"),
+        ("OBJ-01", "objects.endpoint"),  # not read
+    ],
+)
+def test_a_field_that_is_named_in_vain_is_found_out(id_: str, path: str) -> None:
+    assert not decides(id_, path, (*KIT.catalogue[id_].decided_by, path))
+
+
+class Leg(Facts):
+    length: float
+    wood: Literal["oak", "pine"] = "oak"
+
+
+class Table(Facts):
+    name: str
+    top: Leg
+    legs: tuple[Leg, ...] = ()
+    drawers: dict[str, Leg]
+    price: int | None = None
+
+
+TABLE = Table(name="desk", top=Leg(length=120), drawers={}, legs=(Leg(length=70), Leg(length=71, wood="pine")))
+FIELDS = {field.path: field for field in fields_of("table", Table)}
+
+
+def test_fields_are_found_by_their_paths() -> None:
+    assert [*FIELDS] == [
+        "table.name", "table.top", "table.top.length", "table.top.wood", "table.legs", "table.legs.length",
+        "table.legs.wood", "table.drawers", "table.drawers.length", "table.drawers.wood", "table.price",
+    ]  # fmt: skip
+    assert [path for path, field in FIELDS.items() if not field.says_something] == ["table.top"]
+    assert [*values(TABLE, ("legs", "length"))] == [70, 71]
+    assert [places(TABLE, FIELDS[f"table.{name}.wood"]) for name in ("top", "legs", "drawers")] == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "only", "after"),
+    [
+        ("table.legs.length", become(1.0), None, [1.0, 1.0]),
+        ("table.legs.length", become(1.0), 0, [1.0, 71]),
+        ("table.legs.length", become(1.0), 3, [70, 1.0]),  # counted round
+        ("table.legs.length", become("long"), None, [70, 71]),  # it cannot be
+        ("table.legs.wood", become("pine"), None, ["pine", "pine"]),
+        ("table.legs.wood", become("fir"), None, ["oak", "pine"]),
+        ("table.name", become("bench"), None, ["bench"]),
+        ("table.price", become(None), None, [None]),
+        ("table.name", become(None), None, ["desk"]),
+        ("table.top", become({}), None, [TABLE.top]),
+        ("table.legs", become(()), None, [()]),
+    ],
+)
+def test_what_a_change_leaves(path: str, change: Change, only: int | None, after: list[object]) -> None:
+    other = changed(TABLE, FIELDS[path], change, only)
+    assert [*values(other, FIELDS[path].names)] == after
+    assert Table.model_validate(other.model_dump()) == other
+
+
+def test_what_is_read_is_seen() -> None:
+    with watched({"table": TABLE}) as read:
+        assert TABLE.legs[0].length < TABLE.legs[1].length
+    assert read == {"table.legs", "table.legs.length"}
+    with watched({"table": TABLE}) as read:
+        assert TABLE.top != TABLE.legs[0]
+    assert read == {path for path in FIELDS if path.startswith(("table.top", "table.legs"))}
