@@ -53,6 +53,8 @@ LOG_LINES = 5_000
 MODEL = "compose.json"
 STOPPING = "the stack is being stopped"
 UP_LOG = "compose-up"  # in the evidence: what Compose said when it started everything
+SERVERS = {Role.DASK_WORKER: Role.DASK_SCHEDULER, Role.PREFECT_WORKER: Role.PREFECT_SERVER}
+"""Who tells of those that nobody reaches from outside."""
 SCHEMES = {Role.POSTGRES: "postgresql", Role.DASK_SCHEDULER: "tcp"}
 NOT_THE_AUTHORS = re.compile(
     r"port is already allocated|address already in use|pull access denied|no such image|manifest unknown|"
@@ -98,6 +100,7 @@ class ComposeStack(Stack):
         self._started = threading.Event()
         self._trouble: StackError | None = None  # why the deployment is lost, through nobody's fault
         self._ready: dict[Role, bool] = {}
+        self._given_up: set[Role] = set()
         self._killed: list[str] = []
         self._closing = False
         self._turn = threading.Lock()  # one Compose command at a time
@@ -544,6 +547,7 @@ class ComposeStack(Stack):
                 deadline = deadline or time.monotonic() + self._request.timeout
                 if time.monotonic() > deadline or self._is_hopeless(role):
                     self._ready[role] = True  # as ready as it gets
+                    self._given_up.add(role)
                     return
                 time.sleep(POLL)
             else:
@@ -551,6 +555,7 @@ class ComposeStack(Stack):
 
     def _wait_again(self, role: Role) -> None:
         self._ready.pop(role, None)
+        self._given_up.discard(role)
         self._wait(role)
 
     def _wait_until_started(self) -> None:
@@ -559,14 +564,15 @@ class ComposeStack(Stack):
             raise StackError(str(self._trouble)) from self._trouble
 
     def _is_hopeless(self, role: Role) -> bool:
-        """No container of the role runs or will, or they do nothing but start again."""
+        """No container of the role runs or will, they do nothing but start again, or who tells of them does not."""
+        if SERVERS.get(role) in self._given_up:
+            return True
         containers = self._containers_of(role)
         gone = all(one.state in ("exited", "dead", "created") for one in containers)
         return gone or all(one.restarts >= HOPELESS for one in containers)
 
     def _answers(self, role: Role) -> bool:
-        if role in (Role.DASK_WORKER, Role.PREFECT_WORKER):
-            server = Role.DASK_SCHEDULER if role is Role.DASK_WORKER else Role.PREFECT_SERVER
+        if server := SERVERS.get(role):
             if server not in self._services or not self._answers(server):
                 return False
             if role is Role.PREFECT_WORKER:
