@@ -132,14 +132,15 @@ def collect(stack: Stack, probe: Probe) -> DaskFacts:
         "worker_complaints": _complaints(stack),
     }
     probe.progress("a fan-out over every worker")
-    if _is_asked_inside(stack):
-        facts |= _experiments_inside(stack, str(identity.get("address", "")))
-    else:
+    told: dict[str, Any] = {}
+    if not _is_asked_inside(stack):
         told, facts["protocol"] = _experiments(main)
         identity = told.pop("identity", identity)
-        facts |= told
-        if Capability.CONTAINERS in stack.capabilities and not _is_told(told):
-            facts |= _experiments_inside(stack, str(identity.get("address", "")))
+    if _is_asked_inside(stack) or (Capability.CONTAINERS in stack.capabilities and not _is_told(told)):
+        told |= _experiments_inside(stack, str(identity.get("address", "")))
+        known = told.pop("identity", {})
+        identity = identity or known  # its page may not be reached from outside
+    facts |= told
     who = _who_is_there(identity)
     if not who["identity"].ok:
         facts["scheduler_complaints"] = last_words(stack, Role.DASK_SCHEDULER)
@@ -196,6 +197,7 @@ def _experiments_inside(stack: Stack, address: str) -> dict[str, Any]:
     ran_on = [str(worker) for worker in work.get("ran_on", ())]
     tasks = len(engines) * TASKS_PER_WORKER
     return {
+        "identity": told.get("identity", {}),
         "protocol": protocol,
         "inside": True,
         "versions": _told_versions(told.get("versions", {})),

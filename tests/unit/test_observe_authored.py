@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from container_stacks import Containers, model, running
 
 from conformance.observe import dask, dask_inside, inside, prefect, prometheus
 from conformance.observe.facts import Attempt
+from conformance.observe.inside import dask_work
 from conformance.observe.prometheus import Job
 from conformance.stacks.base import Capability, Endpoint, Executed, Role, Unavailable
 
@@ -206,6 +208,7 @@ def test_experiments_that_fail_are_facts(monkeypatch: pytest.MonkeyPatch, answer
 def test_what_the_program_answers_becomes_the_facts_of_the_kit_s_own_client(monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = "tcp://10.0.0.1:1", "tcp://10.0.0.2:1"
     answer = {
+        "identity": {"type": "Scheduler", "workers": {one: {}, two: {}}},
         "versions": {"scheduler": {"python": "3.10", "dask": "2026.3.0"}, one: {"python": "3.10", "dask": "2026.3.0"}},
         "fan_out": {"result": dask._sum_of_squares(8_000), "ran_on": [one, two] * 4},
         "engines": {one: {"polars": "2.1.0"}, two: {"detail": "ModuleNotFoundError"}},
@@ -213,12 +216,21 @@ def test_what_the_program_answers_becomes_the_facts_of_the_kit_s_own_client(monk
     monkeypatch.setattr(dask_inside, "ask", lambda *_, **__: (answer, Attempt(ok=True)))
     told = dask._experiments_inside(Containers(), "")  # type: ignore[arg-type]
     assert told["inside"]
+    assert dask._who_is_there(told["identity"])["worker_count"] == 2
     assert (told["fan_out"].tasks, told["fan_out"].result) == (8, told["fan_out"].expected)
     assert {share.worker: share.tasks for share in told["fan_out"].ran_on} == {one: 4, two: 4}
     assert [(v.member, v.python, v.packages) for v in told["versions"]] == [
         (member, "3.10", {"dask": "2026.3.0"}) for member in ("scheduler", one)
     ]
     assert [(e.polars, e.detail) for e in told["engines"]] == [("2.1.0", ""), (None, "ModuleNotFoundError")]
+
+
+def test_a_scheduler_whose_page_is_not_reached_is_known_from_inside() -> None:
+    worker = {"name": 0, "nthreads": 1, "memory_limit": 1_000, "status": "running", "metrics": {"cpu": 1.0}}
+    known = {"type": "Scheduler", "id": "s", "address": "tcp://10.0.0.9:8786", "workers": {"tcp://10.0.0.1:1": worker}}
+    told = json.loads(json.dumps(dask_work.plain(known)))
+    who = dask._who_is_there(told)
+    assert (who["identity"].ok, who["worker_count"], who["workers"][0].memory_limit) == (True, 1, 1_000)
 
 
 def test_programs_are_plain_enough_for_any_python() -> None:

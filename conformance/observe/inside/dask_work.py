@@ -1,9 +1,9 @@
 """What a Dask cluster is and does, asked by a client of its own version, beside the scheduler.
 
 The question: ``addresses`` of the scheduler to try, ``packages`` whose versions are wanted, ``tasks_per_worker``,
-``numbers_per_task``, ``most_workers``, and ``within`` how many seconds. The answer: ``versions`` (by member, then by
-package), ``fan_out`` and ``engines`` (by worker). With ``work`` (a name) and ``tasks``: so many tasks of that name and
-nothing else; the answer is ``done``. What went wrong: ``error``.
+``numbers_per_task``, ``most_workers``, and ``within`` how many seconds. The answer: ``identity`` (of the scheduler,
+with its workers), ``versions`` (by member, then by package), ``fan_out`` and ``engines`` (by worker). With ``work`` (a
+name) and ``tasks``: so many tasks of that name and nothing else; the answer is ``done``. What went wrong: ``error``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 import uuid
 from typing import Any
 
+TOLD = ("name", "nthreads", "memory_limit", "status")  # of a worker
 WHO = "__import__('distributed').get_worker().address"
 
 
@@ -38,6 +39,15 @@ def identity(client: Any) -> Any:
         return client.scheduler_info(n_workers=-1)
     except TypeError:  # before 2025 it told of every worker without being asked
         return client.scheduler_info()
+
+
+def plain(known: Any) -> dict[str, Any]:
+    """What of an identity is told, as the scheduler's own page would."""
+    workers = {
+        address: {key: one[key] if isinstance(one[key], int) else str(one[key]) for key in TOLD if one.get(key)}
+        for address, one in known["workers"].items()
+    }
+    return {**{key: str(known.get(key, "")) for key in ("type", "id", "address")}, "workers": workers}
 
 
 def submit(client: Any, expression: str, name: str, worker: str | None = None) -> Any:
@@ -94,8 +104,9 @@ def work(asked: dict[str, Any]) -> dict[str, Any]:
         if "work" in asked:
             futures = [submit(client, str(number), asked["work"]) for number in range(asked["tasks"])]
             return {"done": len(answers(futures, asked["within"]))}
-        workers = list(identity(client)["workers"])[: asked["most_workers"]]
-        told: dict[str, Any] = {"fan_out": fan_out(client, workers, asked)}
+        known = identity(client)
+        workers = list(known["workers"])[: asked["most_workers"]]
+        told: dict[str, Any] = {"identity": plain(known), "fan_out": fan_out(client, workers, asked)}
         try:
             told["versions"] = versions(client, asked["packages"])
         except Exception as error:
