@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from conformance.observe.containers import ContainerFacts
 
 OUT_OF_MEMORY = 137
@@ -61,6 +63,8 @@ def cause(container: ContainerFacts) -> str | None:
         return "memory"
     if container.state == "restarting" and container.exit_code == 0:
         return "ended_well"
+    if container.state == "running" and container.health == "unhealthy" and _lacks_its_tool(container.last_words):
+        return "health_tool"
     said = f"{container.error}\n{container.last_words}".lower()
     known = next((name for name, words in CAUSES.items() if any(word in said for word in words)), None)
     if known:
@@ -68,3 +72,11 @@ def cause(container: ContainerFacts) -> str | None:
     if container.state == "created":
         return "never_started"
     return "unhealthy" if container.state == "running" and container.health == "unhealthy" else None
+
+
+def _lacks_its_tool(last_words: str) -> bool:
+    """Whether the health check calls a program that is not in the image."""
+    first = last_words.partition("\n")[0].lower()
+    return first.startswith("health check:") and (
+        any(word in first for word in CAUSES["command"]) or bool(re.search(r": not found\b", first))
+    )

@@ -62,7 +62,7 @@ class ContainerFacts(Facts):
     restarts: int = 0
     settled: bool = True  # it ran for some time without being started again
     restarts_since: int = 0  # that
-    last_words: str = ""  # of its log, where it is not well
+    last_words: str = ""  # where it is not well: of its health check if that fails ("health check: …"), of its log
     user: str = ""  # as the model or else the image says; empty: root
     user_of_model: bool = False
     uid: int | None = None  # of the main process, as it runs; None: cannot be told
@@ -137,7 +137,7 @@ def collect(stack: Stack, probe: Probe) -> ContainersFacts:
     return ContainersFacts(
         named={
             brief(container.name, 100): _facts(
-                model, looked_at[container.id], container, watch, _words(logs.get(container.service))
+                model, looked_at[container.id], container, watch, _words(stack, container, logs.get(container.service))
             )
             for container in containers
             if container.id in looked_at
@@ -205,10 +205,20 @@ def _health_check(config: Mapping[str, Any], service: Mapping[str, Any]) -> str:
     return "model" if (service.get("healthcheck") or {}).get("test") else "image"
 
 
-def _words(log: Path | None) -> str:
-    if log is None:
-        return ""
-    return "\n".join((complaints(log) or [brief(line) for line in tail(log)])[-3:])
+def _words(stack: Stack, container: Container, log: Path | None) -> str:
+    said = [_of_health_check(stack, container)] if container.health == "unhealthy" else []
+    if log is not None:
+        said += (complaints(log) or [brief(line) for line in tail(log)])[-3:]
+    return "\n".join(filter(None, said))
+
+
+def _of_health_check(stack: Stack, container: Container) -> str:
+    """What the health check said last: https://docs.docker.com/reference/api/engine/ (State.Health.Log)."""
+    with suppress(Unavailable):
+        tries = ((stack.inspect(container.id).get("State") or {}).get("Health") or {}).get("Log") or ()
+        said = next((str(one["Output"]).strip() for one in reversed(tries) if one.get("Output")), "")
+        return f"health check: {brief(said)}" if said else ""
+    return ""
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

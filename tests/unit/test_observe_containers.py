@@ -157,6 +157,16 @@ def test_what_does_not_stay_up_is_told_in_its_own_words(tmp_path: Path) -> None:
     assert (web.uid, web.processes, web.listening) == (None, (), None)
 
 
+def test_what_a_failing_health_check_said_last_is_told_first(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, *WELL[:-1], running("web", health="unhealthy"))
+    deployment.inspected["web"]["State"]["Health"] = {
+        "Log": [{"Output": "starting"}, {"Output": "curl: not found\n"}, {"Output": ""}]
+    }
+    web = collect(deployment, Probe()).named["web-1"]  # type: ignore[arg-type]
+    assert web.last_words.splitlines()[0] == "health check: curl: not found"
+    assert "No module named 'streamlit'" in web.last_words
+
+
 def test_a_restart_during_the_others_experiments_counts(tmp_path: Path) -> None:
     deployment = Deployment(tmp_path, *WELL)
 
