@@ -142,7 +142,7 @@ def test_workers_can_be_scaled(compose: ComposeFacts, disruption: DisruptionFact
         return
     holds(
         tried.workers_after > tried.workers_before,
-        observed=f"{tried.workers_before}, and one container more: {tried.workers_after} {tried.detail}".rstrip(),
+        observed=f"workers: {tried.workers_before}; one container more: {tried.workers_after} {tried.detail}".rstrip(),
         hint="unseen",
         service=tried.service,
     )
