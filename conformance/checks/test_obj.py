@@ -49,6 +49,8 @@ def test_writers_cannot_silently_overwrite_a_commit(objects: ObjectsFacts) -> No
     overwrite, appends = objects.overwrite, objects.appends
     if overwrite is None or appends is None:
         cannot_tell("no scratch bucket could be written")
+    if not overwrite.first_put.ok:
+        cannot_tell(f"there was nothing to overwrite: {_told(overwrite.first_put)}")
     holds(
         overwrite.second_put.status in NOT_STORED and overwrite.first_kept,
         observed=f"If-None-Match: * → {_told(overwrite.second_put)}; first kept: {overwrite.first_kept}",

@@ -175,6 +175,15 @@ def test_a_store_that_cannot_be_written_fails_once_and_leaves_the_rest_open() ->
     assert [judge(check, full).status for check in (CHECKS[1], CHECKS[3], CHECKS[4])] == [Status.UNOBSERVABLE] * 3
 
 
+def test_what_was_never_written_cannot_be_overwritten() -> None:
+    busy = StoreCall(ok=False, status=503, code="SlowDown")
+    outcome = judge(
+        obj.test_writers_cannot_silently_overwrite_a_commit,
+        facts(overwrite=Overwrite(first_put=busy, second_put=busy, first_kept=False)),
+    )
+    assert (outcome.status, outcome.observed) == (Status.UNOBSERVABLE, "there was nothing to overwrite: 503 SlowDown")
+
+
 @pytest.mark.parametrize(
     ("changes", "hint"),
     [
