@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from conformance.observe.facts import Facts
 
 LOOKS = 60  # at what a check reads
-ATTEMPTS, CHANGES = 2_000, 6  # facts to look for a field's influence on, and how it is changed on each
+ATTEMPTS, CHANGES = 4_000, 6  # facts to look for a field's influence on, and how it is changed on each
 CALM = settings(
     max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
