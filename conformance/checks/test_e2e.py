@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from conformance.observe.disruption_facts import DisruptionFacts
+from conformance.observe.facts import Attempt
 from conformance.observe.grafana_facts import GrafanaFacts, PanelQuery
 from conformance.observe.grafana_panels import SQL
 from conformance.observe.pipeline_facts import Again, Catalogue, Fresh, PipelineFacts, Quarantine
@@ -69,9 +70,7 @@ def test_pqrs_come_out_right_at_the_end(pipeline: PipelineFacts) -> None:
     if pipeline.execution is None or (pipeline.execution.run.ok and not pipeline.served):
         cannot_tell(_trouble(pipeline))
     run = pipeline.execution.run
-    if not run.ok and pipeline.place == "stack" and any(words in run.detail for words in NO_DASK):
-        cannot_tell(f"the run is work for the stack's own Dask: {run.detail}")  # a fault of Dask's, told as such
-    holds(run.ok, observed=f"the run did not end: {run.detail}", hint="did_not_run", where="gold")
+    _ended(pipeline, run, where="gold")
     _none(_wrong_tables(pipeline.served, "rows"))
 
 
@@ -95,8 +94,9 @@ def test_running_again_changes_nothing(pipeline: PipelineFacts) -> None:
 def test_the_same_seed_gives_the_same_lake(pipeline: PipelineFacts) -> None:
     _ran(pipeline)
     fresh = pipeline.fresh
-    if fresh is None or not fresh.execution.run.ok:
-        cannot_tell(fresh.execution.run.detail if fresh else _trouble(pipeline))
+    if fresh is None:
+        cannot_tell(_trouble(pipeline))
+    _ended(pipeline, fresh.execution.run, where="meta.etl_run")
     names = dict.fromkeys([*pipeline.hashes, *fresh.hashes])  # in the order of the layers
     differ = [name for name in names if pipeline.hashes.get(name) != fresh.hashes.get(name)]
     holds(names and not differ, observed=f"different in two fresh lakes: {_some(differ)}", where=_some(differ))
@@ -160,6 +160,13 @@ def _ran(pipeline: PipelineFacts) -> None:
     """What a run leaves can only be judged when it ended and its lake could be read."""
     if pipeline.execution is None or not pipeline.execution.run.ok or not pipeline.lake:
         cannot_tell(f"there is nothing to judge: {_trouble(pipeline)}")
+
+
+def _ended(pipeline: PipelineFacts, run: Attempt, where: str) -> None:
+    """The run ended well. That the stack's own Dask is gone is a fault of Dask's, and told as such."""
+    if not run.ok and pipeline.place == "stack" and any(words in run.detail for words in NO_DASK):
+        cannot_tell(f"the run is work for the stack's own Dask: {run.detail}")
+    holds(run.ok, observed=f"the run did not end: {run.detail}", hint="did_not_run", where=where)
 
 
 def _trouble(pipeline: PipelineFacts) -> str:

@@ -46,7 +46,7 @@ FIRST_DAY, LAST_DAY = date(2025, 12, 8), date(2026, 1, 23)  # terms run over Chr
 
 
 def collect(stack: Stack, probe: Probe) -> PipelineFacts:
-    """Look, generate, run, compare; run again; run afresh.
+    """Look, generate, run, compare; run again; run afresh, in two parts.
 
     Raises:
         Unavailable: the stack has no PostgreSQL or no object store.
@@ -112,8 +112,15 @@ def generate(seed: int) -> Batch:
     return Batch(config, deliveries, facts)
 
 
+def halves(deliveries: list[PqrsDelivery]) -> tuple[list[PqrsDelivery], list[PqrsDelivery]]:
+    """What arrives before the day in the middle, and the rest: there are tickets with events in both."""
+    days = sorted({delivery.day for delivery in deliveries})
+    middle = days[len(days) // 2]
+    return [one for one in deliveries if one.day < middle], [one for one in deliveries if one.day >= middle]
+
+
 class Laboratory:
-    """Two runs in two scratch lakes. What goes wrong is noted, and ends only what depends on it."""
+    """Two scratch lakes. What goes wrong is noted, and ends only what depends on it."""
 
     def __init__(
         self, stack: Stack, probe: Probe, postgres: PostgresAccess, store: ObjectStoreAccess, batch: Batch
@@ -166,13 +173,20 @@ class Laboratory:
                 facts["raw_after"] = stores.lake.raw_files(run_id, self._batch.contents(run_id))
 
     def _second_lake(self, scheduler: str) -> None:
-        run_id = "conformance-second"
+        """The same PQRS, generated again and delivered in two parts, as from one week to the next."""
+        run_id, begun = "conformance-second", "conformance-second-begun"
+        early, late = halves(generate(self._probe.seed).deliveries)
         pool = self._pool()
         own = pool is not None and self._inside is not None
         lake = self._own_lake(scheduler) if own else self.lake(scheduler)
         with self._noted("run in a fresh lake"), lake as (settings, stores):
-            self.deliver(settings, run_id)
-            self._probe.progress(f"pipeline: a fresh lake{'' if pool is None else ', through Prefect'}")
+            self._probe.progress("pipeline: a fresh lake, of which one half arrives first")
+            self.deliver(settings, begun, early)
+            half = self._execute(settings, lambda: self.run(settings, begun)).run
+            if not half.ok:
+                self._trouble.append(brief(f"run with one half of the PQRS: {half.detail}", 500))
+            self._probe.progress(f"pipeline: the other half{'' if pool is None else ', through Prefect'}")
+            self.deliver(settings, run_id, late)
             run = (
                 (lambda: self.run(settings, run_id))
                 if pool is None
@@ -308,10 +322,11 @@ class Laboratory:
             LakeReader(self._store, settings.lake_bucket), WarehouseReader(self._postgres, settings.postgres_db)
         )
 
-    def deliver(self, settings: Settings, run_id: str) -> None:
+    def deliver(self, settings: Settings, run_id: str, some: list[PqrsDelivery] | None = None) -> None:
+        """The batch, or ``some`` of its deliveries."""
         from pqrs_lakehouse.lake import Lake
 
-        Lake(settings).write_raw(self._batch.deliveries, run_id, self._batch.config)
+        Lake(settings).write_raw(self._batch.deliveries if some is None else some, run_id, self._batch.config)
 
     def _redelivered(self, settings: Settings, run_id: str) -> Attempt:
         """Deliver the first file again with a line less; raw is append-only, so that it must be refused."""

@@ -178,6 +178,12 @@ class WarehouseReader:
     def datasets(self, run_id: str) -> list[dict[str, Any]]:
         return self._rows("SELECT layer, name, direction, rows FROM meta.run_dataset WHERE run_id = %s", run_id)
 
+    def quarantined(self, run_id: str) -> int:
+        """The rows that people find in quarantine."""
+        query = "SELECT count(*) AS lines FROM bronze.quarantined_event WHERE run_id = %s"
+        count: int = self._rows(query, run_id)[0]["lines"]
+        return count
+
     def quality(self, run_id: str) -> list[dict[str, Any]]:
         query = "SELECT layer, check_name, status, observed, expected FROM meta.data_quality WHERE run_id = %s"
         return self._rows(query, run_id)

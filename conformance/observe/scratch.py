@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from conformance.observe.web import brief
@@ -48,7 +49,9 @@ def scratch(postgres: PostgresAccess, store: ObjectStoreAccess, left_behind: lis
         yield made
 
 
+@lru_cache(maxsize=8)
 def s3_client(store: ObjectStoreAccess) -> S3Client:
+    """One for each store: to make one costs a tenth of a second, and threads may share it."""
     import boto3
     from botocore.config import Config
 

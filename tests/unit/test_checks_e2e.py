@@ -12,7 +12,7 @@ from judging import judge
 from conformance.checks import test_e2e as e2e
 from conformance.observe.disruption_facts import Crash, DisruptionFacts
 from conformance.observe.facts import Attempt
-from conformance.observe.pipeline_facts import Delivery, Execution, PipelineFacts, Quarantine
+from conformance.observe.pipeline_facts import Delivery, Execution, Fresh, PipelineFacts, Quarantine
 from conformance.observe.pqrs_stores import RawFiles
 from conformance.observe.reconcile import Comparison
 from conformance.verdict.parameters import Parameters
@@ -80,6 +80,17 @@ def test_a_run_that_does_not_end_breaks_one_promise() -> None:
 def test_a_stack_whose_own_dask_is_gone_is_told_so_once(place: str, detail: str, status: Status) -> None:
     stopped = facts(place=place, execution=Execution(run=Attempt(ok=False, detail=detail), seconds=30.0))
     assert judge(e2e.test_pqrs_come_out_right_at_the_end, stopped).status is status
+
+
+def test_a_run_that_ends_in_one_lake_and_not_in_the_other_breaks_a_promise() -> None:
+    stopped = Execution(
+        run=Attempt(ok=False, detail="PipelineError: warehouse: rows_of_fact_term is 3, not 2"), seconds=1
+    )
+    outcome = judge(
+        e2e.test_the_same_seed_gives_the_same_lake, facts(execution=RAN, lake=LAKE, fresh=Fresh(execution=stopped))
+    )
+    assert (outcome.status, outcome.hint) == (Status.FAIL, "did_not_run")
+    assert "rows_of_fact_term is 3, not 2" in outcome.es
 
 
 def test_tables_that_were_not_compared_do_not_agree() -> None:
