@@ -55,7 +55,7 @@ LAYERS = (
         PROPERTY,
     ),
     Mutant("domain.lifecycle", '{"CLOSED", "ARCHIVED"}', '{"CLOSED"}', PROPERTY),
-    Mutant("domain.instants", '"-5h"', '"-4h"', BOTH),
+    Mutant("domain.instants", '"-5h"', '"-4h"', PROPERTY),
     Mutant("domain.instants", '"-5h"', '"0h"', PROPERTY),
     # Terms
     Mutant("domain.business_days", "np.is_busday(days) & ~is_holiday", "np.is_busday(days)", BOTH),
@@ -180,19 +180,9 @@ STAGES = (
     Mutant("lake", ', IfNoneMatch="*")', ")", PIPELINE),
     Mutant("lake", "            if self.get(key) != content:", "            if False:", PIPELINE),
     Mutant("lake", 'content.count(b"\\n"), len', 'content.count(b"\\n") + 1, len', PIPELINE),
-    Mutant(
-        "lake",
-        "pool.submit(put, file.key, content)",
-        'pool.submit(put, file.key, content.replace(b"\\r", b""))',
-        PIPELINE,
-    ),
     Mutant("lake", "    put(manifest_key(run_id), manifest.to_json())\n", "", PIPELINE),
     Mutant("lake", "        if not changes:\n", "        if False:\n", PIPELINE),
     Mutant("lake", "for path, file in new.items() if path not in old]", "for path, file in new.items()]", PIPELINE),
-    Mutant(
-        "lake", "for path, file in old.items() if path not in new", "for path, file in old.items() if False", PIPELINE
-    ),
-    Mutant("lake", "if buckets is None or file.bucket in buckets}", "}", PIPELINE),
     Mutant("lake", "{folder}{hashlib.sha256(content).hexdigest()}", "{folder}{time.time_ns()}", PIPELINE),
     Mutant(
         "lake", 'action["num_records"], action["size_bytes"]', 'action["size_bytes"], action["num_records"]', PIPELINE
@@ -202,9 +192,14 @@ STAGES = (
     Mutant(
         "warehouse", "WHEN MATCHED AND ({old}) IS DISTINCT FROM ({new}) THEN", "WHEN MATCHED AND false THEN", PIPELINE
     ),
-    Mutant("warehouse", "            target.delete_missing()\n", "            pass\n", PIPELINE),
     Mutant("warehouse", "            for piece in pieces:", "            for piece in list(pieces)[1:]:", PIPELINE),
-    Mutant("warehouse", 'quote_style="non_numeric"', 'quote_style="necessary"', PIPELINE),
+    Mutant(
+        "warehouse",
+        'quote_style="non_numeric"',
+        'quote_style="necessary"',
+        PIPELINE,
+        "Polars quotes an empty string in either style, and a line of several columns is never COPY's end of data",
+    ),
     Mutant(
         "warehouse",
         "WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({row})",
@@ -219,6 +214,9 @@ STAGES = (
     ),
     Mutant("catalog", '(("READ", read), ("WRITTEN", written))', '(("WRITTEN", read), ("READ", written))', PIPELINE),
     Mutant("catalog", "-c timezone=UTC -c", "-c timezone=America/Bogota -c", PIPELINE),
+    # What is delivered
+    Mutant("generator.stream", "SeedSequence(config.seed,", "SeedSequence(None,", PIPELINE),
+    Mutant("layers.raw", "if not lines[-1]:", "if False:", PIPELINE),
     # Prefect, Dask
     Mutant("compute", "    if not settings.dask_scheduler_address:\n", "    if True:\n", (Trial.FLOW,)),
     Mutant(
@@ -230,20 +228,8 @@ STAGES = (
     Mutant(
         "flows", "for layer in compute.STAGES}", 'for layer in compute.STAGES if layer != "warehouse"}', (Trial.FLOW,)
     ),
-    Mutant(
-        "flows",
-        "    settings = Settings.from_env()\n    run = ",
-        '    settings = Settings.from_env({"POSTGRES_DB": "pqrs"})\n    run = ',
-        (Trial.FLOW,),
-    ),
     # A crash
     Mutant("catalog", "NULL, error = NULL, as_of", "NULL, as_of", (Trial.CRASH,)),
-    Mutant(
-        "catalog",
-        "parameters = EXCLUDED.parameters\n",
-        "parameters = EXCLUDED.parameters WHERE etl_run.status = 'SUCCESS'\n",
-        (Trial.CRASH,),
-    ),
 )
 """How rows get from store to store, and what is written down of it."""
 
@@ -271,14 +257,7 @@ SQL = (
     Mutant("schema/43-gold-kpis.sql", "    PRIMARY KEY (date_key, channel_key, pqrs_type_key),\n", "", DATABASE),
     Mutant("schema/43-gold-kpis.sql", " REFERENCES gold.dim_channel", "", DATABASE),
     Mutant("schema/43-gold-kpis.sql", " CHECK (overdue >= 0)", "", DATABASE),
-    Mutant(
-        "schema/40-gold-dimensions.sql",
-        "channel_code text     NOT NULL UNIQUE",
-        "channel_code text     NOT NULL",
-        DATABASE,
-    ),
     Mutant("schema/40-gold-dimensions.sql", "    (3, 'R', 'Reclamo'),\n", "", DATABASE),
-    Mutant("schema/30-silver.sql", " CHECK (pqrs_type IN ('P', 'Q', 'R', 'S'))", "", DATABASE),
     Mutant(
         "schema/10-meta.sql",
         "    run_id     text   NOT NULL REFERENCES meta.etl_run ON DELETE CASCADE",
@@ -347,6 +326,12 @@ SQL = (
         PIPELINE,
     ),
     Mutant("schema/43-gold-kpis.sql", "CHECK (open_at_end >= opened)", "CHECK (open_at_end > opened)", PIPELINE),
+    Mutant(
+        "schema/40-gold-dimensions.sql",
+        "    name        text     NOT NULL",
+        "    name        char(60) NOT NULL",
+        PIPELINE,
+    ),
     Mutant("init-postgres.sql", "\\ir schema/43-gold-kpis.sql\n", "", PIPELINE),
     Mutant(
         "schema/40-gold-dimensions.sql",
