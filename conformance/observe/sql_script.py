@@ -53,9 +53,10 @@ class Statement:
     head: tuple[tuple[str, str], ...]  # (kind, text) of the first tokens that are neither space nor comment
 
     def created_schema(self) -> str | None:
-        """The name in ``CREATE SCHEMA [IF NOT EXISTS] name`` or ``… AUTHORIZATION role``."""
+        """The name in ``CREATE SCHEMA [IF NOT EXISTS] name`` or ``… AUTHORIZATION role``, with a typo in EXISTS too."""
         rest = self._after("create", "schema")
-        rest = _without(_without(rest, "if", "not", "exists"), "authorization")
+        guarded = _without(rest, "if", "not")
+        rest = _without(rest if guarded is rest else guarded[1:], "authorization")
         return _identifier(*rest[0]) if rest else None
 
     def dropped_schemas(self) -> list[str]:

@@ -63,6 +63,8 @@ def test_every_statement_says_where_it_begins() -> None:
         ("create schema if not exists Bronze;", ["bronze"]),
         ('CREATE SCHEMA "Mi ""Oro"""', ['Mi "Oro"']),
         ("CREATE SCHEMA IF NOT EXISTS gold AUTHORIZATION pqrs", ["gold"]),
+        ("CREATE SCHEMA IF NOT EXIST gold; CREATE SCHEMA if", ["gold", "if"]),
+        ("CREATE SCHEMA IF NOT", []),
         ("CREATE SCHEMA AUTHORIZATION Pqrs", ["pqrs"]),
         ("CREATE /* ; */ SCHEMA -- x\n silver CREATE TABLE t (a int)", ["silver"]),
         ("-- CREATE SCHEMA no;\n/* CREATE SCHEMA nor; */ SELECT 'CREATE SCHEMA neither;'", []),
