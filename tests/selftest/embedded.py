@@ -105,7 +105,7 @@ class Bench:
         ground = Ground(self.stack)
         started = time.monotonic()
         try:
-            with applied(plan.alter, ground), hurried():
+            with applied(plan.alter, ground), hurried() if case.kind == "breach" else nullcontext():
                 told = self._told(ground.seen, plan.judged(case, self._kit), profile.parameters)
             if not all(isinstance(step, SEEN_ONLY) for step in plan.alter):
                 self._check_mended(case.fails | set(case.covers), profile.parameters)
