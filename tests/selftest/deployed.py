@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import sysconfig
 import time
 import tomllib
 import venv
@@ -123,7 +122,8 @@ def python_of(repository: Path, at: Path) -> Path:
     """A Python, made in ``at``, that takes the kit from ``repository`` and everything else from where it is here."""
     venv.create(at, symlinks=True)
     (packages,) = at.glob("lib/python*/site-packages")
-    (packages / "kit.pth").write_text(f"{repository}\n{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    here = [path for path in sys.path if Path(path).name == "site-packages"]
+    (packages / "kit.pth").write_text("\n".join([str(repository), *here]), encoding="utf-8")
     return at / "bin/python"
 
 
