@@ -29,7 +29,7 @@ from observing import altered
 from psycopg import sql
 from pydantic import BaseModel, ConfigDict
 
-from conformance.observe.web import fetch
+from conformance.observe.prefect_api import PrefectApi
 from conformance.stacks.base import Role, Stack
 from conformance.stacks.embedded import EmbeddedStack
 from conformance.stacks.processes import Child
@@ -215,10 +215,10 @@ class Request(BaseModel):
 
     def apply(self, ground: Ground) -> Undo:
         method, path = ground.fill(self.prefect).split(" ", 1)
-        url = f"{ground.stack.endpoint(Role.PREFECT_SERVER).url}/api{path}"
+        api = PrefectApi(ground.stack.endpoint(Role.PREFECT_SERVER).url)  # which is patient with a busy server
         body = {key: None if value == NULL else ground.fill(value) if isinstance(value, str) else value
                 for key, value in self.body.items()}  # fmt: skip
-        reply = fetch(url, method=method, payload=body if method != "DELETE" else None)
+        reply = api.ask(method, path, body if method != "DELETE" else None)
         if not reply.answer.ok:
             raise ValueError(f"{method} {path}: {reply.status} {reply.error or reply.text}")
         if self.keep:

@@ -42,7 +42,7 @@ class Edit(BaseModel):
 
 
 class Write(BaseModel):
-    """A file of ``text``, ``times`` over: for what this repository must not hold itself, such as a ``.env`` or a key."""
+    """A file of ``text``, ``times`` over: what this repository must not hold itself, such as a ``.env`` or a key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

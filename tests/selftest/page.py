@@ -50,7 +50,7 @@ def render(catalogue: Catalogue, proofs: Sequence[Proof]) -> str:
     """Markdown: the matrix, and what each breach is told, by guarantee."""
     known = {case.name: case for kind in KINDS for case in cases(kind)}
     table = list(rows(catalogue, proofs, known))
-    parts = [HEAD, *_numbers(table, known), "", *_matrix(table), ""]
+    parts = [HEAD, *_numbers(table, known), *_waiting(known, proofs), "", *_matrix(table), ""]
     for id_ in catalogue:
         parts += _guarantee(id_, catalogue, known, proofs)
     return "\n".join(parts)
@@ -69,6 +69,14 @@ def _numbers(table: Sequence[Row], known: Mapping[str, Case]) -> Iterator[str]:
         f"{sums.caught} times ({percent(sums.sensitivity)}); shown something sound {sums.sound} times, they spared it "
         f"{sums.spared} times ({percent(sums.specificity)})."
     )
+
+
+def _waiting(known: Mapping[str, Case], proofs: Sequence[Proof]) -> Iterator[str]:
+    """The deployed cases whose row is still to be measured."""
+    shown = {(proof.level, proof.case) for proof in proofs}
+    waiting = [name for name, case in known.items() for level in case.levels if (level, name) not in shown]
+    if waiting:
+        yield f"\nNot yet in these numbers, {len(waiting)} that were not measured on their own: {', '.join(waiting)}."
 
 
 def _matrix(table: Sequence[Row]) -> Iterator[str]:
