@@ -51,6 +51,7 @@ def collect(stack: Stack, probe: Probe) -> GrafanaFacts:
     }
     if not health.answer.ok:
         return GrafanaFacts(**seen, log=tuple(last_words(stack, Role.GRAFANA).splitlines()))
+    since = datetime.now(UTC)
     api, seen["login"] = _log_in(access)
     seen |= _names(stack)
     found, unseen = provisioning(stack)
@@ -60,6 +61,9 @@ def collect(stack: Stack, probe: Probe) -> GrafanaFacts:
     seen["strangers"] = _strangers(access, api)
     factory = _let_in(access, FACTORY)[1]
     seen["factory_login"] = None if factory.status is None else factory.ok
+    if _has_ended(stack, since):  # one that starts again and again answers in between
+        ended = Answer(detail="it answered, and ended while it was looked at")
+        return GrafanaFacts(health=ended, log=tuple(last_words(stack, Role.GRAFANA).splitlines()))
     return GrafanaFacts(**seen, log=_provisioning_log(stack))
 
 
@@ -207,6 +211,18 @@ def _strangers(access: GrafanaAccess, api: GrafanaApi | None) -> Strangers:
     return Strangers(
         reads=stranger.ask("/api/search", params={"limit": "1"}).answer.ok, wrote=tuple(wrote), left_behind=tuple(left)
     )
+
+
+def _has_ended(stack: Stack, since: datetime) -> bool:
+    """Whether a container of Grafana is down, or was started again by the engine after ``since``."""
+    services = stack.roles().get(Role.GRAFANA, ())
+    with suppress(Unavailable):
+        for one in stack.containers():
+            if one.service in services:
+                started = str((stack.inspect(one.id).get("State") or {}).get("StartedAt", ""))
+                if one.state != "running" or (one.restarts and started[:19] > since.isoformat()[:19]):
+                    return True
+    return False
 
 
 def _names(stack: Stack) -> dict[str, Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from container_stacks import running
 
 from conformance.observe import grafana
 from conformance.observe.facts import Observation, ObservationStatus, Probe
@@ -21,6 +23,7 @@ from conformance.stacks.base import (
     Capability,
     Certainty,
     ComposeModel,
+    Container,
     Endpoint,
     Finding,
     GrafanaAccess,
@@ -195,6 +198,42 @@ def test_what_a_sound_grafana_shows() -> None:
     assert (seen.strangers.reads, seen.strangers.wrote, seen.factory_login) == (False, (), False)
     assert not seen.run_between
     assert "hidden" not in seen.model_dump_json()
+
+
+class Restarting(Deployment):
+    """Its Grafana has ended and was started again, as the engine tells."""
+
+    def __init__(self, url: str, container: Container, started: datetime, log: Path) -> None:
+        super().__init__(url, log=log)
+        self._container, self._started = container, started
+
+    def containers(self) -> tuple[Container, ...]:  # type: ignore[override]
+        return (self._container,)
+
+    def inspect(self, container: str) -> Mapping[str, Any]:
+        return {"State": {"StartedAt": self._started.strftime("%Y-%m-%dT%H:%M:%S.123456789Z")}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "minutes", "stays"),
+    [
+        ({}, -1, True),
+        ({"restarts": 2}, -1, True),  # before anybody looked: what it needs was not there yet
+        ({"restarts": 2}, 1, False),
+        ({"state": "restarting", "exit_code": 1, "restarts": 1}, -1, False),
+    ],
+)
+def test_one_that_ends_while_it_is_looked_at_is_not_healthy(
+    changes: dict[str, Any], minutes: int, stays: bool, tmp_path: Path
+) -> None:
+    log = tmp_path / "grafana.log"
+    log.write_text("Error: only one datasource per organization can be marked as default\n", encoding="utf-8")
+    started = datetime.now(UTC) + timedelta(minutes=minutes)
+    with a_grafana(SOUND) as (url, _):
+        seen = collect(Restarting(url, running("grafana", **changes), started, log))
+    assert seen.health.ok is stays
+    assert stays or "only one datasource" in seen.log[-1]
+    assert (seen.datasources is None) is not stays
 
 
 def test_every_password_is_tried_once() -> None:
