@@ -178,19 +178,20 @@ class Laboratory:
         early, late = halves(generate(self._probe.seed).deliveries)
         pool = self._pool()
         own = pool is not None and self._inside is not None
+        ours = () if own else SCRATCH_SETTINGS  # in its own lake it runs with its own settings
         lake = self._own_lake(scheduler) if own else self.lake(scheduler)
         with self._noted("run in a fresh lake"), lake as (settings, stores):
             self._probe.progress("pipeline: a fresh lake, of which one half arrives first")
             self.deliver(settings, begun, early)
-            half = self._execute(settings, lambda: self.run(settings, begun)).run
+            half = self._execute(settings, lambda: self.run(settings, begun, ours)).run
             if not half.ok:
                 self._trouble.append(brief(f"run with one half of the PQRS: {half.detail}", 500))
             self._probe.progress(f"pipeline: the other half{'' if pool is None else ', through Prefect'}")
             self.deliver(settings, run_id, late)
             run = (
-                (lambda: self.run(settings, run_id))
+                (lambda: self.run(settings, run_id, ours))
                 if pool is None
-                else (lambda: self._run_flow(settings, run_id, pool, () if own else SCRATCH_SETTINGS))
+                else (lambda: self._run_flow(settings, run_id, pool, ours))
             )
             execution = self._execute(settings, run)
             hashes = Contents.read(stores).hashes(self._batch.expected(run_id)) if execution.run.ok else {}
@@ -212,8 +213,11 @@ class Laboratory:
                 return str(pool["name"])
         return None
 
-    def run(self, settings: Settings, run_id: str) -> Attempt:
-        """The pipeline, driven from this process, or from where the deployment's own code runs."""
+    def run(self, settings: Settings, run_id: str, ours: tuple[str, ...] = SCRATCH_SETTINGS) -> Attempt:
+        """The pipeline, driven from this process, or from where the deployment's own code runs.
+
+        There it runs with the deployment's environment but for the variables that ``ours`` names.
+        """
         if self._inside is None:
             from pqrs_lakehouse.compute import run_pipeline
 
@@ -225,7 +229,7 @@ class Laboratory:
         ended = self._stack.execute(
             self._inside,
             ["pqrs-lakehouse", "run", run_id],
-            env={name: environment[name] for name in SCRATCH_SETTINGS},
+            env={name: environment[name] for name in ours},
             timeout=RUN_S,
         )
         return Attempt(ok=ended.ok, detail=brief((ended.out if ended.ok else ended.err or ended.out)[-1_000:], 1_000))
