@@ -71,6 +71,8 @@ class Deployment(BaseModel):
     """Further ones of ``conformance check``; ``{repository}`` is the folder that is checked."""
     judge: tuple[str, ...] = ()
     """Families or guarantees. Left out, of a breach the families of what fails, of a variant the whole profile."""
+    move: dict[str, str] = {}
+    """Files of the base, by where they go."""
     remove: tuple[str, ...] = ()
     write: tuple[Write, ...] = ()
     edit: tuple[Edit, ...] = ()
@@ -88,12 +90,15 @@ class Deployment(BaseModel):
         return {id_: status for status in (Status.FAIL, Status.BLOCKED) for id_ in undone[_KEYS[status]]}
 
     def lay(self, case: Case, repository: Path) -> Path:
-        """Make ``repository``: the base, without what is removed, under the case's own files, written to and edited."""
+        """Make ``repository``: the base, without what is moved or removed, under the case's own files, written to and edited."""
         copy_of(ROOT if self.base == "reference" else FIXTURES / "submissions" / self.base, repository)
         if self.with_pipeline:
             shutil.copytree(
                 ROOT / "conformance", repository / "conformance", ignore=shutil.ignore_patterns("__pycache__")
             )
+        for old, new in self.move.items():
+            (repository / new).parent.mkdir(parents=True, exist_ok=True)
+            (repository / old).rename(repository / new)
         for name in self.remove:
             path = repository / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()
