@@ -90,7 +90,7 @@ class Deployment(BaseModel):
         return {id_: status for status in (Status.FAIL, Status.BLOCKED) for id_ in undone[_KEYS[status]]}
 
     def lay(self, case: Case, repository: Path) -> Path:
-        """Make ``repository``: the base, without what is moved or removed, under the case's own files, written to and edited."""
+        """Make ``repository``: the base, moved and removed from, under the case's own files, written to and edited."""
         copy_of(ROOT if self.base == "reference" else FIXTURES / "submissions" / self.base, repository)
         if self.with_pipeline:
             shutil.copytree(
