@@ -56,7 +56,7 @@ LAYERS = (
     ),
     Mutant("domain.lifecycle", '{"CLOSED", "ARCHIVED"}', '{"CLOSED"}', PROPERTY),
     Mutant("domain.instants", '"-5h"', '"-4h"', PROPERTY),
-    Mutant("domain.instants", '"-5h"', '"0h"', PROPERTY),
+    Mutant("domain.instants", '"-5h"', '"0h"', BOTH),
     # Terms
     Mutant("domain.business_days", "np.is_busday(days) & ~is_holiday", "np.is_busday(days)", BOTH),
     Mutant("domain.business_days", "np.is_busday(days) & ~is_holiday", "~is_holiday", BOTH),
@@ -180,9 +180,11 @@ STAGES = (
     Mutant("lake", ', IfNoneMatch="*")', ")", PIPELINE),
     Mutant("lake", "            if self.get(key) != content:", "            if False:", PIPELINE),
     Mutant("lake", 'content.count(b"\\n"), len', 'content.count(b"\\n") + 1, len', PIPELINE),
+    Mutant("lake", "pool.submit(put, file.key, content)", "pool.submit(put, file.key, content[:-1])", PIPELINE),
     Mutant("lake", "    put(manifest_key(run_id), manifest.to_json())\n", "", PIPELINE),
     Mutant("lake", "        if not changes:\n", "        if False:\n", PIPELINE),
     Mutant("lake", "for path, file in new.items() if path not in old]", "for path, file in new.items()]", PIPELINE),
+    Mutant("lake", "in old.items() if path not in new", "in old.items() if False", PIPELINE),
     Mutant("lake", "{folder}{hashlib.sha256(content).hexdigest()}", "{folder}{time.time_ns()}", PIPELINE),
     Mutant(
         "lake", 'action["num_records"], action["size_bytes"]', 'action["size_bytes"], action["num_records"]', PIPELINE
@@ -228,8 +230,20 @@ STAGES = (
     Mutant(
         "flows", "for layer in compute.STAGES}", 'for layer in compute.STAGES if layer != "warehouse"}', (Trial.FLOW,)
     ),
+    Mutant(
+        "flows",
+        "run_id: str, as_of: str | None = None) -> dict",
+        "run: str, as_of: str | None = None) -> dict",
+        (Trial.FLOW,),
+    ),
     # A crash
     Mutant("catalog", "NULL, error = NULL, as_of", "NULL, as_of", (Trial.CRASH,)),
+    Mutant(
+        "catalog",
+        "parameters = EXCLUDED.parameters\n",
+        "parameters = EXCLUDED.parameters WHERE etl_run.status = 'SUCCESS'\n",
+        (Trial.CRASH,),
+    ),
 )
 """How rows get from store to store, and what is written down of it."""
 
