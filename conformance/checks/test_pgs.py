@@ -34,6 +34,8 @@ QUALITY = (
     "anomal", "hallazgo", "severi", "metric",
 )  # fmt: skip
 
+WINDOWS = ("\\r", "^M")  # in what the shell says of a script whose lines end as Windows ends them
+
 
 @guarantee("PGS-01")
 def test_postgresql_accepts_the_configured_credentials(postgres: PostgresFacts) -> None:
@@ -60,7 +62,7 @@ def test_the_init_script_ran(postgres: PostgresFacts) -> None:
     holds(
         not missing,
         observed="; ".join([f"missing schemas: {', '.join(missing)}", *postgres.init_errors[:1]]),
-        hint="script_error" if postgres.init_errors else "old_volume" if script.mounted else "not_mounted",
+        hint=_why_not_run(postgres, script),
         files=script.files,
         missing=missing,
     )
@@ -124,6 +126,12 @@ def test_readers_cannot_write(postgres: PostgresFacts, params: Parameters) -> No
     excess = {name: list(_excess(role, medallion)) for name, role in readers.items()}
     observed = "; ".join(f"{name}: {', '.join(found)}" for name, found in excess.items())
     holds(not all(excess.values()), observed=observed, hint="too_much")
+
+
+def _why_not_run(postgres: PostgresFacts, script: InitScript) -> str:
+    if any(sign in error for error in postgres.init_errors for sign in WINDOWS):
+        return "windows"
+    return "script_error" if postgres.init_errors else "old_volume" if script.mounted else "not_mounted"
 
 
 def _why_no_login(detail: str) -> str | None:

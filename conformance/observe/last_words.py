@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from conformance.observe.web import brief
 from conformance.stacks.base import Container, Role, Stack, Unavailable
 
 TAIL = 64 * 1024  # bytes of a log
@@ -29,6 +28,7 @@ _OF_THE_ENGINE = re.compile(
     r"|unable to start container process|error during container init): )+"
 )
 """What the engine says before it comes to the point."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -45,7 +45,7 @@ def last_words(stack: Stack, role: Role) -> str:
     logs = stack.logs()
     said = [line for service in services if service in logs for line in complaints(logs[service])]
     if troubled and not said:
-        said = [brief(line, MAX_LINE) for service in services if service in logs for line in tail(logs[service])[-2:]]
+        said = [_both_ends(line) for service in services if service in logs for line in tail(logs[service])[-2:]]
     return "\n".join([*troubled[:MAX_TROUBLED], *said[-MAX_LINES:]])
 
 
@@ -63,14 +63,19 @@ def trouble(container: Container) -> str:
 
 
 def _of_the_engine(error: str) -> str:
-    """Both ends of why the engine could not start a container: what it did comes first, and the cause last."""
-    told = " ".join(_OF_THE_ENGINE.sub("", error, count=1).split())
-    return brief(told if len(told) <= MAX_LINE else f"{told[: MAX_LINE // 2]} … {told[-MAX_LINE // 2 :]}")
+    """Why the engine could not start a container."""
+    return _both_ends(_OF_THE_ENGINE.sub("", error, count=1))
+
+
+def _both_ends(line: str) -> str:
+    """A line in short: what was done comes first, and the cause last."""
+    told = " ".join(line.split())
+    return told if len(told) <= MAX_LINE else f"{told[: MAX_LINE // 2]} … {told[-MAX_LINE // 2 :]}"
 
 
 def complaints(log: Path, limit: int = MAX_LINES) -> list[str]:
     """The last lines of a log that are about errors, each once."""
-    found = [brief(line, MAX_LINE) for line in tail(log) if COMPLAINT.search(line) and not _HARMLESS.search(line)]
+    found = [_both_ends(line) for line in tail(log) if COMPLAINT.search(line) and not _HARMLESS.search(line)]
     return _each_last(found)[-limit:]
 
 
@@ -86,5 +91,8 @@ def tail(log: Path) -> list[str]:
 
 
 def _each_last(lines: Iterable[str]) -> list[str]:
-    """The lines without those that come again."""
-    return list(reversed(dict.fromkeys(reversed(list(lines)))))
+    """The lines without those that come again, at another time."""
+    found: dict[str, str] = {}
+    for line in reversed(list(lines)):
+        found.setdefault(_TIME.sub("", line), line)
+    return list(reversed(found.values()))

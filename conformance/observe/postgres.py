@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,11 @@ MAX_FILES: Final = 20_000
 MAX_YAML_BYTES: Final = 2**20
 MAX_SCRIPTS: Final = 20
 MAX_LOG_BYTES: Final = 8 * 2**20
+INIT_ERROR = re.compile(
+    r"psql:.*(?:ERROR|FATAL)"
+    r"|/docker-entrypoint-initdb\.d/[^:]+: line \d+: (?!warning)"
+    r"|/docker-entrypoint-initdb\.d/[^:]+: .*(?:bad interpreter|cannot execute|denied|not found)"
+)
 COMPARED_ROWS: Final = 20_000
 
 _SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", ".tox", "__pycache__", "volumes"})
@@ -172,15 +178,15 @@ def _mounted(compose: Path, root: Path) -> Iterator[Path]:
 
 
 def _init_errors(stack: Stack) -> tuple[str, ...]:
-    """The lines in which psql, run by the image, complains about an init script."""
+    """The lines in which psql or the shell, run by the image, complains about an init script."""
     errors: list[str] = []
     for service in stack.roles().get(Role.POSTGRES, ()):
         log = stack.logs().get(service)
         if log is None or not log.is_file():
             continue
         with log.open("rb") as stream:
-            lines = stream.read(MAX_LOG_BYTES).decode(errors="replace").splitlines()
-        errors += [brief(line) for line in lines if "psql:" in line and ("ERROR" in line or "FATAL" in line)]
+            lines = stream.read(MAX_LOG_BYTES).decode(errors="replace").split("\n")
+        errors += [brief(line.rstrip("\r").replace("\r", "\\r")) for line in lines if INIT_ERROR.search(line)]
     return tuple(errors[:20])
 
 

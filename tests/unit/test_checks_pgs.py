@@ -76,6 +76,11 @@ def test_trust_on_loopback_is_the_image_s_own(
             ("psql:i.sql:3: ERROR: x",),
             "fail script_error",
         ),
+        (
+            InitScript(files=("i.sql",), mounted=True, schemas=("gold",)),
+            ("a.sh: line 3: set: -\\r: invalid option",),
+            "fail windows",
+        ),
         (InitScript(files=("i.sql",), mounted=True), (), "cannot tell: i.sql: creates no schema"),
         (InitScript(files=("i.sql",), mounted=True, problem="i.sql:1: there is no file a"), (), "cannot tell: i.sql:1"),
         (None, (), "cannot tell: no init script was seen"),

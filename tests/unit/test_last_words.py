@@ -41,6 +41,15 @@ def test_the_last_ones_are_told_each_once_without_colours(tmp_path: Path) -> Non
     assert complaints(log, limit=1) == ["Error: b"]
 
 
+def test_a_long_line_keeps_its_end_and_is_told_once_whenever_it_came(tmp_path: Path) -> None:
+    log = tmp_path / "prometheus.log"
+    said = f'level=error msg="Error loading config" file={"/etc/prometheus" * 20} err="yaml: line 13: not a mapping"'
+    log.write_text("".join(f"ts=2026-11-24T16:57:4{n}.083Z {said}\n" for n in range(5)), encoding="utf-8")
+    (found,) = complaints(log)
+    assert found.startswith("ts=2026-11-24T16:57:44.083Z level=error")
+    assert found.endswith('err="yaml: line 13: not a mapping"')
+
+
 def test_a_log_of_any_size_and_content_is_read_from_its_end(tmp_path: Path) -> None:
     log = tmp_path / "service.log"
     log.write_bytes(b"Error: early\n" + b"x" * 200_000 + b"\n\xff\xfe Error: late " + b"y" * 5_000 + b"\n")

@@ -177,9 +177,18 @@ def test_the_image_s_complaints_about_scripts_are_quoted(tmp_path: Path) -> None
         'psql:/docker-entrypoint-initdb.d/init.sql:12: ERROR:  type "geometry" does not exist',
         "2026-11-24 08:00:00 UTC [42] ERROR:  duplicate key value",
         "psql:/docker-entrypoint-initdb.d/init.sql:13: NOTICE:  fine",
+        "/usr/local/bin/docker-entrypoint.sh: sourcing /docker-entrypoint-initdb.d/a.sh",
+        "/docker-entrypoint-initdb.d/a.sh: line 3: set: -\r: invalid option",
+        "/docker-entrypoint-initdb.d/a.sh: line 4: warning: setlocale: LC_ALL",
+        "docker-entrypoint.sh: /docker-entrypoint-initdb.d/b.sh: /bin/bash^M: bad interpreter: No such file\r",
+        "",
     ]
     (tmp_path / "db.log").write_bytes("\n".join(lines).encode() + b"\xff")
-    assert postgres._init_errors(Repository(tmp_path)) == (lines[1].replace("  ", " "),)  # type: ignore[arg-type]
+    assert postgres._init_errors(Repository(tmp_path)) == (  # type: ignore[arg-type]
+        lines[1].replace("  ", " "),
+        "/docker-entrypoint-initdb.d/a.sh: line 3: set: -\\r: invalid option",
+        lines[7].rstrip(),
+    )
 
 
 @pytest.mark.parametrize(
