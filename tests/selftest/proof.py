@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from collections.abc import Mapping
 from typing import Any, Self
 
 from cases import Case, Kind, Level, Told
+from checking import ROOT
 from pydantic import BaseModel, ConfigDict
 
 from conformance.kit import Kit
@@ -24,7 +27,12 @@ class Message(BaseModel):
 
     @classmethod
     def of(cls, told: Told) -> Self:
-        return cls(observed=told.observed[:MAX_TEXT], remedy=told.remedy["es"][:MAX_TEXT])
+        return cls(observed=_portable(told.observed)[:MAX_TEXT], remedy=_portable(told.remedy["es"])[:MAX_TEXT])
+
+
+def _portable(text: str) -> str:
+    """Without the paths of the machine that it was measured on, which tracebacks name."""
+    return text.replace(f"{sys.prefix}/", "").replace(f"{ROOT}/", "").replace(f"{tempfile.gettempdir()}/", "")
 
 
 class Proof(BaseModel):
