@@ -7,6 +7,7 @@ from pathlib import Path
 
 import kept
 import pytest
+from reporting import properties
 from turns import TURN
 
 ROUNDS = 5
@@ -32,14 +33,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    rows = [
-        value
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", "") == "call"
-        for name, value in report.user_properties
-        if name == "mutant"
-    ]
+    rows = properties(terminalreporter, "mutant")
     if rows:
         terminalreporter.section("which guarantees saw which mutants")
     for row in rows:

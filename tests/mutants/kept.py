@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from measured import WRITE
 from mutating import Mutant, Trial
 from reference_mutants import MUTANTS
 
 FILE = Path(__file__).parent / "measured.json"
-WRITE = "PQRS_MEASURED"
-"""In the environment: what is seen of a mutant replaces its row in ``measured.json``."""
 PROPERTIES = "property tests"
 
 

@@ -9,6 +9,7 @@ import pytest
 from cases import cases
 from matrix import lines, rows
 from proof import Proof
+from reporting import properties
 from turns import ROUNDS, TURN, waiting
 
 from conformance.kit import Kit
@@ -33,14 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    shown = [
-        Proof.model_validate_json(value)
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", "") == "call"
-        for name, value in report.user_properties
-        if name == "proof"
-    ]
+    shown = [Proof.model_validate_json(value) for value in properties(terminalreporter, "proof")]
     if not shown:
         return
     measured.keep(shown)

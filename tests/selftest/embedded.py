@@ -22,7 +22,6 @@ from conformance.observe.facts import Observation, Observer
 from conformance.observe.redaction import Redactor
 from conformance.stacks.base import Stack, Unavailable
 from conformance.stacks.embedded import EmbeddedStack
-from conformance.verdict.judge import Judge
 from conformance.verdict.parameters import Parameters
 from conformance.verdict.words import Status
 
@@ -128,12 +127,13 @@ class Bench:
         closure = kit.catalogue.closure(ids)
         if "PGS-04" not in closure:
             stack = altered(stack, second_postgres=_not_asked_for)
-        judge = Judge(
-            kit.catalogue, kit.checks, kit.observers,
-            observation=lambda subject: collector.observation(subject),
-            capabilities=stack.capabilities, roles=stack.roles().keys(), parameters=parameters,
+        judge = kit.judge(
+            lambda subject: collector.observation(subject),
+            parameters,
+            capabilities=stack.capabilities,
+            roles=stack.roles().keys(),
             own_pipeline=stack.runs_reference,
-        )  # fmt: skip
+        )
         subjects = judge.subjects(ids)
         others = {
             subject: Observer(subject, observer.facts, _not_asked_for)
