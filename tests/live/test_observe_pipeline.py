@@ -86,8 +86,8 @@ def test_somebodys_platform_gets_the_kits_pipeline_and_its_faults_are_found(
     runs: list[str] = []
     run = pipeline.Laboratory.run
 
-    def sabotaged(laboratory: pipeline.Laboratory, settings: Settings, run_id: str) -> Attempt:
-        done = run(laboratory, settings, run_id)
+    def sabotaged(laboratory: pipeline.Laboratory, settings: Settings, *asked: Any) -> Attempt:
+        done = run(laboratory, settings, *asked)
         runs.append(settings.dask_scheduler_address)
         if len(runs) == 1:
             with psycopg.connect(stack.postgres().dsn(settings.postgres_db)) as connection:
