@@ -131,6 +131,8 @@ def test_every_panel_can_be_drawn(grafana: GrafanaFacts, params: Parameters) -> 
         observed=_some(f"{_place(one)}: no data for {one.text}" for one in empty),
         hint="no_data",
     )
+    if grafana.unasked:
+        cannot_tell(f"{grafana.unasked} queries were not asked: there are too many, or they take too long")
 
 
 @guarantee("GRF-07")

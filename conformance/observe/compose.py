@@ -23,14 +23,14 @@ from conformance.observe.compose_ties import is_host_exporter, machine, ties
 from conformance.observe.compose_variables import inline_secrets, literals, variables, without_passwords
 from conformance.observe.facts import Observer, Probe
 from conformance.observe.web import brief
-from conformance.stacks.base import ComposeModel, Plane, Role, Stack
+from conformance.stacks.base import ComposeModel, Plane, Role, Stack, Unavailable
 from conformance.stacks.compose import service as reading
 from conformance.stacks.compose.interpolation import expressions
 from conformance.stacks.compose.programs import processes
 from conformance.stacks.discovery import plane_of
 from conformance.text import clean
 
-MAX_SERVICES = 60
+MAX_SERVICES = 200
 MAX_LISTED = 50
 MAX_VARIABLES = 1_000
 
@@ -44,10 +44,16 @@ _JOB_PROGRAM = re.compile(
 
 
 def collect(stack: Stack, probe: Probe) -> ComposeFacts:
+    """
+    Raises:
+        Unavailable: the stack has no Compose file, or more services than the kit reads.
+    """
     probe.progress("reading the Compose model")
     model = stack.compose()
     root = stack.source()
     names = list(_services(model.resolved))
+    if len(names) > MAX_SERVICES:
+        raise Unavailable(f"{len(names)} services: no more than {MAX_SERVICES} are read")
     return ComposeFacts(
         file=model.file,
         problem=clean(model.problem),
@@ -58,8 +64,7 @@ def collect(stack: Stack, probe: Probe) -> ComposeFacts:
         variables=variables(model.authored),
         secrets=inline_secrets(model.authored),
         platform=machine(),
-        services={name: _service(model, root, name) for name in names[:MAX_SERVICES]},
-        left_out=max(0, len(names) - MAX_SERVICES),
+        services={name: _service(model, root, name) for name in names},
         provisioning=tuple(provisioning(model, root, name) for name in model.services_of(Role.GRAFANA)),
     )
 

@@ -186,7 +186,6 @@ class ComposeFacts(Facts):
     secrets: tuple[str, ...] = ()  # literal ones outside the services: "configs.prometheus"
     platform: str = ""  # of this machine: "linux/amd64"
     services: dict[str, Service] = Field(default={})
-    left_out: int = 0  # services beyond those that the kit reads
     provisioning: tuple[Provisioning, ...] = ()
 
     def playing(self, role: str) -> dict[str, Service]:

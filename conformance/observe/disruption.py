@@ -7,10 +7,10 @@ stack says so when it is not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from conformance.observe.dask import answers, connect, submit
 from conformance.observe.disruption_facts import (
@@ -23,7 +23,7 @@ from conformance.observe.disruption_facts import (
     Survival,
     WorkerKill,
 )
-from conformance.observe.disruption_survival import History, Object, Row, contents, lost
+from conformance.observe.disruption_survival import Content, History, Object, Row, contents, lost
 from conformance.observe.facts import Attempt, Observer, Probe
 from conformance.observe.grafana import snapshot
 from conformance.observe.web import brief, fetch
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["OBSERVER", "DisruptionFacts"]
 
 T = TypeVar("T")
+Experiment: TypeAlias = tuple[str, str, Callable[[Stack, Probe], Any]]
+"""The name of its facts, what is done, and how."""
 
 RECOVERY_S = 30.0  # for a server to let the kit in again
 TASKS = 200
@@ -50,7 +52,7 @@ STATELESS = (Role.DASK_SCHEDULER, Role.DASK_WORKER, Role.PREFECT_WORKER, Role.PR
 
 
 def collect(stack: Stack, probe: Probe) -> DisruptionFacts:
-    """From the mildest to the harshest.
+    """What has no state first, while what the deployment holds is as it was found; then from mild to harsh.
 
     Raises:
         Unavailable: nothing of this stack can be restarted, killed or thrown away.
@@ -58,23 +60,15 @@ def collect(stack: Stack, probe: Probe) -> DisruptionFacts:
     """
     if not stack.capabilities & {Capability.RESTART, Capability.KILL, Capability.DISRUPT}:
         raise Unavailable("nothing of this stack can be restarted, killed or thrown away")
-    probe.progress("PostgreSQL is restarted, a Dask worker is killed in the middle of a job")
     facts: dict[str, Any] = {}
+    trouble: dict[str, str] = {}
+    _throw_away(stack, probe, FIRST, facts, trouble)
+    probe.progress("PostgreSQL is restarted, a Dask worker is killed in the middle of a job")
     with ThreadPoolExecutor(2) as pool:
         restart = pool.submit(_if_able, stack, Capability.RESTART, _postgres_restart)
         kill = pool.submit(_if_able, stack, Capability.KILL, _worker_kill)
     facts |= {"postgres_restart": restart.result(), "worker_kill": kill.result()}
-    trouble: dict[str, str] = {}
-    for name, doing, experiment in EXPERIMENTS if Capability.DISRUPT in stack.capabilities else ():
-        probe.progress(doing)
-        try:
-            facts[name] = experiment(stack, probe)
-        except Unavailable:
-            continue
-        except StackError:
-            raise
-        except Exception as error:  # the kit's own fault, which must not take the other experiments' facts along
-            trouble[name] = brief(f"{type(error).__name__}: {error}", 500)
+    _throw_away(stack, probe, LAST, facts, trouble)
     return DisruptionFacts(**facts, trouble=trouble)
 
 
@@ -200,6 +194,22 @@ def _survivors(client: Client, before: set[str]) -> set[str]:
 # --- containers thrown away ---------------------------------------------------------------------------------------
 
 
+def _throw_away(
+    stack: Stack, probe: Probe, experiments: Sequence[Experiment], facts: dict[str, Any], trouble: dict[str, str]
+) -> None:
+    """Where the stack can do it, experiment, and add to ``facts`` and ``trouble``."""
+    for name, doing, experiment in experiments if Capability.DISRUPT in stack.capabilities else ():
+        probe.progress(doing)
+        try:
+            facts[name] = experiment(stack, probe)
+        except Unavailable:
+            continue
+        except StackError:
+            raise
+        except Exception as error:  # the kit's own fault, which must not take the other experiments' facts along
+            trouble[name] = brief(f"{type(error).__name__}: {error}", 500)
+
+
 def _crash(stack: Stack, probe: Probe) -> Any:
     if not stack.runs_reference:
         raise Unavailable("the deployment has no pipeline of its own")
@@ -209,7 +219,7 @@ def _crash(stack: Stack, probe: Probe) -> Any:
 
 
 def _stateless(stack: Stack, probe: Probe) -> StatelessRecreation:
-    """Catalogue and lake must be the same before and after."""
+    """Nothing of catalogue and lake may be missing after."""
     services = _services(stack, *STATELESS, Role.GRAFANA)
     if not services:
         raise Unavailable("there is no stateless service")
@@ -227,7 +237,7 @@ def _stateless(stack: Stack, probe: Probe) -> StatelessRecreation:
     )
 
 
-def _contents(stack: Stack) -> tuple[dict[str, str] | None, str]:
+def _contents(stack: Stack) -> tuple[dict[str, Content] | None, str]:
     import psycopg
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -310,9 +320,11 @@ def _services(stack: Stack, *roles: Role) -> tuple[str, ...]:
     return tuple(service for role in roles for service in told.get(role, ()))
 
 
-EXPERIMENTS: tuple[tuple[str, str, Callable[[Stack, Probe], Any]], ...] = (
-    ("crash", "a run of the pipeline loses a worker, PostgreSQL and the object store", _crash),
+FIRST: tuple[Experiment, ...] = (
     ("stateless", "Dask, Prefect worker, Prometheus and Grafana are made anew", _stateless),
+)
+LAST: tuple[Experiment, ...] = (
+    ("crash", "a run of the pipeline loses a worker, PostgreSQL and the object store", _crash),
     ("grafana_wipe", "Grafana is made anew, without its state", _grafana_wipe),
     ("store", "the object store's container is made anew", _store),
     ("history", "Prefect's server is made anew", _history),

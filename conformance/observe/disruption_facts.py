@@ -47,7 +47,7 @@ class StatelessRecreation(Facts):
     services: tuple[str, ...]
     before: Attempt  # the contents could be read before
     after: Attempt
-    lost: tuple[str, ...] = ()  # tables and objects that are gone or not the same (the first 20)
+    lost: tuple[str, ...] = ()  # tables (unless they grew) and objects that are gone or not the same (the first 20)
     compared: int = 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import NamedTuple
 
 from conformance.observe.disruption_facts import Survival
 from conformance.observe.facts import Attempt
@@ -137,14 +138,21 @@ class History:
         return Survival(put=self.written, found=found, detail="" if found else brief(f"{reply.status} {reply.error}"))
 
 
-def contents(stack: Stack) -> dict[str, str]:
-    """Tables of the configured database and objects of the store, within bounds, each with a digest of what is in it.
+class Content(NamedTuple):
+    """What a table or an object holds; ``rows`` of a table."""
+
+    digest: str
+    rows: int | None = None
+
+
+def contents(stack: Stack) -> dict[str, Content]:
+    """What the tables of the configured database and the objects of the store hold, within bounds.
 
     Raises:
         psycopg.Error, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: it cannot be read.
     """
     roles = stack.roles()
-    found: dict[str, str] = {}
+    found: dict[str, Content] = {}
     if Role.POSTGRES in roles:
         found |= _tables(stack.postgres())
     if Role.OBJECT_STORE in roles:
@@ -152,36 +160,41 @@ def contents(stack: Stack) -> dict[str, str]:
     return found
 
 
-def lost(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What is gone or not the same."""
+def lost(before: Mapping[str, Content], after: Mapping[str, Content]) -> list[str]:
+    """What is gone or not the same; a table that has grown meanwhile has lost nothing."""
     return [
         f"{name} ({'changed' if name in after else 'gone'})"
-        for name, digest in before.items()
-        if after.get(name) != digest
+        for name, content in before.items()
+        if name not in after or (after[name] != content and not _grew(content, after[name]))
     ]
 
 
-def _tables(access: PostgresAccess) -> Iterator[tuple[str, str]]:
+def _grew(before: Content, after: Content) -> bool:
+    return before.rows is not None and after.rows is not None and after.rows > before.rows
+
+
+def _tables(access: PostgresAccess) -> Iterator[tuple[str, Content]]:
     import psycopg
     from psycopg import sql
 
     with psycopg.connect(access.dsn(), autocommit=True) as connection:
         connection.execute("SELECT set_config('statement_timeout', %s, false)", [str(STATEMENT_MS)])
         for schema, table in connection.execute(TABLES, [list(TOOLS), MAX_TABLES]).fetchall():
-            digest = connection.execute(
+            told = connection.execute(
                 sql.SQL(
                     "SELECT count(*), CASE WHEN count(*) < {} THEN"
                     " sum(('x' || left(md5(one::text), 15))::bit(60)::bigint) END "
                     "FROM (SELECT * FROM {}.{} LIMIT {}) AS one"
                 ).format(sql.Literal(MAX_ROWS), sql.Identifier(schema), sql.Identifier(table), sql.Literal(MAX_ROWS))
             ).fetchone()
-            yield f"{schema}.{table}", "/".join(map(str, digest or ()))
+            rows, digest = told or (None, None)
+            yield f"{schema}.{table}", Content(str(digest), rows)
 
 
-def _objects(access: ObjectStoreAccess) -> Iterator[tuple[str, str]]:
+def _objects(access: ObjectStoreAccess) -> Iterator[tuple[str, Content]]:
     s3 = s3_client(access)
     named = (
-        (f"{bucket['Name']}/{item['Key']}", f"{item['Size']} {item['ETag']}")
+        (f"{bucket['Name']}/{item['Key']}", Content(f"{item['Size']} {item['ETag']}"))
         for bucket in s3.list_buckets().get("Buckets", ())
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
         for item in page.get("Contents", ())

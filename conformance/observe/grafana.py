@@ -117,7 +117,7 @@ def _inventory(api: GrafanaApi, stack: Stack, probe: Probe, files: Provisioning 
         "datasources": tuple(datasources),
         "dashboards": tuple(dashboard for dashboard, _ in models),
         "queries": tuple(exhibition.queries(first, last)),
-        "unasked": exhibition.unasked,
+        "unasked": exhibition.unasked(last),
         "run_between": ran,
     }
 

@@ -11,7 +11,7 @@ from conformance.observe.grafana_api import Frames, GrafanaApi, Json, Window
 from conformance.observe.grafana_facts import Dashboard, Datasource, Drawn, PanelQuery
 from conformance.observe.grafana_panels import SQL, Datasources, Target, targets, window
 
-MAX_QUERIES = 60
+MAX_QUERIES = 500
 RECENT_MS = 15 * 60_000  # steps over a longer time would end before a new Prometheus has its first samples
 ASKING_S = 60.0  # that one round of them may take
 
@@ -49,7 +49,7 @@ class Exhibition:
         self._since = since
         self._deadline = time.monotonic() + ASKING_S
         self._panels: list[_Panel] = []
-        self.unasked = 0
+        self._no_room = 0
         sources, room = Datasources(datasources), MAX_QUERIES
         for dashboard, model in dashboards:
             for of_panel in targets(model, sources, window(model), self._options):
@@ -57,7 +57,7 @@ class Exhibition:
                     self._panels.append(_Panel(dashboard.title, model, of_panel))
                     room -= len(of_panel)
                 else:
-                    self.unasked += len(of_panel)
+                    self._no_room += len(of_panel)
 
     def draw(self, patience: float = 0.0) -> dict[Key, Drawn]:
         """What each target brings; while patience lasts, panels that bring nothing are asked again."""
@@ -79,6 +79,15 @@ class Exhibition:
                 for one in panel.targets
             )
         ]
+
+    def unasked(self, found: Mapping[Key, Drawn]) -> int:
+        """How many queries a round did not ask, for want of room or time."""
+        return self._no_room + sum(
+            (number, one.ref) not in found
+            for number, panel in enumerate(self._panels)
+            for one in panel.asked
+            if not one.hidden
+        )
 
     def queries(self, first: Mapping[Key, Drawn], last: Mapping[Key, Drawn]) -> Iterator[PanelQuery]:
         for number, panel in enumerate(self._panels):

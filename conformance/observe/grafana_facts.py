@@ -98,7 +98,7 @@ class GrafanaFacts(Facts):
     service_names: tuple[str, ...] = Field(default=(), description="names of every service on the author's networks")
     dashboards: tuple[Dashboard, ...] | None = None
     queries: tuple[PanelQuery, ...] = ()
-    unasked: int = 0  # queries beyond those that the kit asks
+    unasked: int = 0  # queries that were not asked in the end: there are too many, or they take too long
     run_between: bool = False  # the pipeline ran on this deployment between ``first`` and ``last``
     strangers: Strangers | None = None
     factory_login: bool | None = None  # admin/admin is let in; None: no answer

@@ -72,11 +72,6 @@ def test_a_file_without_any_role_may_be_another_one_than_meant() -> None:
     assert "conformance.toml" in outcome.es
 
 
-def test_roles_among_services_that_were_not_read_are_not_missed() -> None:
-    facts = compose(db=service("postgres")).model_copy(update={"left_out": 3})
-    assert judge(cmp.test_all_roles_are_deployed, facts).status is Status.UNOBSERVABLE
-
-
 # --- CMP-02
 
 

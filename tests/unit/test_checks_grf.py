@@ -292,6 +292,15 @@ def test_data_is_asked_of_panels_only_where_the_profile_does_and_never_of_alerts
     assert judge(grf.test_every_panel_can_be_drawn, alerts, STRICT).status is Status.PASS
 
 
+def test_panels_that_nobody_asked_are_not_sound_and_those_asked_may_be_unsound() -> None:
+    some = facts(queries=(query(last=SERIES),)).model_copy(update={"unasked": 7})
+    outcome = judge(grf.test_every_panel_can_be_drawn, some, DEFAULT)
+    assert outcome.status is Status.UNOBSERVABLE
+    assert "7 queries" in outcome.observed
+    broken = facts(queries=(query(problem="no datasource"),)).model_copy(update={"unasked": 7})
+    assert judge(grf.test_every_panel_can_be_drawn, broken, DEFAULT).status is Status.FAIL
+
+
 @pytest.mark.parametrize(
     ("changes", "params", "expected"),
     [

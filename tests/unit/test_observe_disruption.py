@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.observe import disruption
+from conformance.observe.disruption_survival import Content, lost
 
 
 class Scheduler:
@@ -41,3 +42,25 @@ def test_nobody_is_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(disruption, "NOTICE_S", 0.3)
     scheduler: Any = Scheduler({"a", "b"})
     assert disruption._survivors(scheduler, {"a", "b"}) == {"a", "b"}
+
+
+def test_what_is_gone_or_altered_is_lost_and_a_table_that_grew_is_not() -> None:
+    before = {
+        "silver.tickets": Content("12", 3),
+        "meta.goals": Content("34", 2),
+        "meta.audit": Content("56", 7),
+        "meta.runs": Content("78", 5),
+        "pqrs-lake/raw/a": Content("10 aa"),
+        "pqrs-lake/raw/b": Content("10 bb"),
+    }
+    after = {
+        "silver.tickets": Content("12", 3),
+        "meta.goals": Content("35", 2),
+        "meta.audit": Content("57", 8),
+        "meta.runs": Content("77", 4),
+        "pqrs-lake/raw/a": Content("11 cc"),
+        "pqrs-lake/raw/c": Content("1 dd"),
+    }
+    assert lost(before, after) == [
+        "meta.goals (changed)", "meta.runs (changed)", "pqrs-lake/raw/a (changed)", "pqrs-lake/raw/b (gone)",
+    ]  # fmt: skip

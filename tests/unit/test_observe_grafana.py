@@ -375,6 +375,12 @@ def test_no_more_than_so_many_queries_are_asked(monkeypatch: pytest.MonkeyPatch)
     assert (len(seen.queries), seen.unasked) == (3, 2)
 
 
+def test_queries_that_no_time_was_left_for_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.observe.grafana_drawing.ASKING_S", -1.0)
+    seen = facts(SOUND)
+    assert (len(seen.queries), seen.unasked) == (1, 1)
+
+
 RAN = {"own_stores": True, "execution": {"run": {"ok": True}}}
 
 
