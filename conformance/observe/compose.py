@@ -26,6 +26,7 @@ from conformance.observe.web import brief
 from conformance.stacks.base import ComposeModel, Plane, Role, Stack, Unavailable
 from conformance.stacks.compose import service as reading
 from conformance.stacks.compose.interpolation import expressions
+from conformance.stacks.compose.jobs import why_job
 from conformance.stacks.compose.programs import processes
 from conformance.stacks.discovery import plane_of
 from conformance.text import clean
@@ -35,12 +36,6 @@ MAX_LISTED = 50
 MAX_VARIABLES = 1_000
 
 _WAITS = re.compile(r"wait[-_]?for|dockerize|\buntil\b|\bwhile +!|pg_isready|\bnc +-\w*z")
-_JOB_NAME = re.compile(
-    r"(?<![a-z])(init(ializer)?|setup|bootstrap|migrat(e|ions?)|seed|create|jobs?|buckets?)(?![a-z])", re.I
-)
-_JOB_PROGRAM = re.compile(
-    r"mc|rc|aws|awslocal|s3cmd|rclone|psql|pg_dump|pg_restore|createdb|alembic|curl|wget|echo|ch(own|mod)|mkdir|cp|true"
-)
 
 
 def collect(stack: Stack, probe: Probe) -> ComposeFacts:
@@ -93,7 +88,7 @@ def _service(model: ComposeModel, root: Path, name: str) -> Service:
         image=brief(resolved.get("image") or ""),
         image_default=brief(_image_default(authored, resolved)),
         built=resolved.get("build") is not None,
-        job=_job(model, name, resolved, has_role=bool(found)),
+        job=why_job(model, name),
         restart=str(resolved.get("restart") or ""),
         container_name=brief(authored.get("container_name") or ""),
         replicas=_replicas(resolved),
@@ -178,23 +173,6 @@ def _mounts(model: ComposeModel, root: Path, name: str, configuration: tuple[mou
             in_repository=inside is not None,
             configuration=mount in configuration,
         )
-
-
-def _job(model: ComposeModel, name: str, service: Mapping[str, Any], *, has_role: bool) -> str:
-    """Why the service is taken for a job that ends by itself; empty when it is to stay up."""
-    for other in _services(model.resolved):
-        how = _mapping(_mapping(naming.service(model, other).get("depends_on")).get(name))
-        if how.get("condition") == "service_completed_successfully":
-            return f"{other} waits until it has completed"
-    restart = str(service.get("restart") or "no")
-    if has_role or reading.ports(service) or not (restart == "no" or restart.startswith("on-failure")):
-        return ""
-    if word := _JOB_NAME.search(name):
-        return f"its name says {word[0]}, and nothing restarts or publishes it"
-    programs = [process[0] for process in processes(_argv(service))]
-    if programs and all(map(_JOB_PROGRAM.fullmatch, programs)):
-        return f"it runs {programs[0]}, and nothing restarts or publishes it"
-    return ""
 
 
 def _argv(service: Mapping[str, Any]) -> tuple[str, ...]:

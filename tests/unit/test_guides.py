@@ -10,12 +10,12 @@ import pytest
 
 from conformance.cli import cli
 from conformance.kit import Kit
-from conformance.observe.disruption import EXPERIMENTS
+from conformance.observe.disruption import FIRST, LAST
 from conformance.stacks.attached import DASHBOARD, DATABASE, SECRET
 from conformance.stacks.attached import SERVICES as ATTACHED
 from conformance.stacks.base import Role
 from conformance.stacks.compose.config import Config
-from conformance.stacks.compose.stack import TIMEOUT
+from conformance.stacks.compose.stack import JOBS, TIMEOUT
 
 ROOT = Path(__file__).parents[2]
 GUIDES = {file.stem: file.read_text(encoding="utf-8") for file in sorted((ROOT / "docs" / "04-guides").glob("*.md"))}
@@ -90,8 +90,9 @@ def test_every_experiment_is_told_of() -> None:
     told = DEVELOPERS.lower()
     both = "store, history"
     words = {"grafana_wipe": "grafana wiped", "down_and_up": "down and up", "store": both, "history": both}
-    assert [name for name, _, _ in EXPERIMENTS if f"| {words.get(name, name)} |" not in told] == []
+    assert [name for name, _, _ in (*FIRST, *LAST) if f"| {words.get(name, name)} |" not in told] == []
     assert f"({TIMEOUT:.0f} s)" in DEVELOPERS
+    assert f"They get {JOBS:.0f} s." in DEVELOPERS
 
 
 def _anchors(text: str) -> set[str]:

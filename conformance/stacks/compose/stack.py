@@ -38,6 +38,7 @@ from conformance.stacks.compose import access, ownership
 from conformance.stacks.compose.engine import SLOW, Engine, EngineError, complain
 from conformance.stacks.compose.generate import RUN, Generated, generate
 from conformance.stacks.compose.images import Images
+from conformance.stacks.compose.jobs import why_job
 from conformance.stacks.compose.reading import Reading, read
 from conformance.stacks.compose.ready import Ready
 from conformance.stacks.compose.staging import Staging
@@ -45,6 +46,7 @@ from conformance.stacks.ports import HOST, PortBlock
 
 TIMEOUT = 240.0  # seconds after everything was started until a service that does not answer is taken as it is
 HOPELESS = 4  # restarts after which a service that does not answer is not waited for any longer
+JOBS = 90.0  # seconds that the author's own jobs get to prepare a service that answers already
 POLL = 0.25
 UPS = 3  # calls of `up` while services that others wait for become healthy late
 NOTICE = 60.0  # seconds for Dask to miss a worker, and for a throw-away PostgreSQL to answer
@@ -96,6 +98,8 @@ class ComposeStack(Stack):
         self.runs_reference = request.is_reference
         self._reading = Reading()
         self._services: dict[Role, tuple[str, ...]] = {}
+        self._jobs: frozenset[str] = frozenset()
+        self._prepared = False
         self._ports: dict[str, dict[int, int]] = {}
         self._started = threading.Event()
         self._trouble: StackError | None = None  # why the deployment is lost, through nobody's fault
@@ -129,6 +133,7 @@ class ComposeStack(Stack):
             self._services = {
                 role: services for role in Role if role is not Role.OTHER and (services := model.services_of(role))
             }
+            self._jobs = frozenset(name for name in model.resolved.get("services", {}) if why_job(model, name))
             if self._services:
                 self._generated = self._generate()
                 self.left_out = self._generated.left_out
@@ -477,6 +482,7 @@ class ComposeStack(Stack):
         with (self._owner.folder / ownership.ORPHANS).open("a", encoding="utf-8") as orphans:
             orphans.write("".join(f"{volume}\n" for volume in self._nameless_volumes()))
         self._run("down --timeout 10", EngineError)
+        self._prepared = False
         self._up(attempts=UPS)
         for role in self._services:
             self._wait_again(role)
@@ -528,7 +534,7 @@ class ComposeStack(Stack):
     # --- waiting ------------------------------------------------------------------------------------------------------
 
     def _wait(self, role: Role) -> None:
-        """Until ``role`` answers, or nothing more can be expected of it.
+        """Until ``role`` answers and the jobs have had their time, or nothing more can be expected of it.
 
         Raises:
             AbsentRole: the deployment has no such service.
@@ -536,13 +542,18 @@ class ComposeStack(Stack):
         """
         self._service(role)
         deadline: float | None = None
+        answered: float | None = None
         while not self._ready.get(role):
             if self._trouble:
                 raise StackError(str(self._trouble)) from self._trouble
             if self._closing:
                 raise StackError(STOPPING)
             if self._answers(role):
-                self._ready[role] = True
+                answered = answered or time.monotonic()
+                if self._are_jobs_done() or time.monotonic() > answered + JOBS:
+                    self._ready[role] = True
+                else:
+                    time.sleep(POLL)
             elif self._started.is_set():
                 deadline = deadline or time.monotonic() + self._request.timeout
                 if time.monotonic() > deadline or self._is_hopeless(role):
@@ -570,6 +581,16 @@ class ComposeStack(Stack):
         containers = self._containers_of(role)
         gone = all(one.state in ("exited", "dead", "created") for one in containers)
         return gone or all(one.restarts >= HOPELESS for one in containers)
+
+    def _are_jobs_done(self) -> bool:
+        """What the author's jobs prepare (schemas, buckets, flows) is there, or they will not do it any more."""
+        if not self._prepared and self._started.is_set():
+            by_service = self._by_service()
+            containers = [one for name in self._jobs for one in by_service.get(name, ())]
+            self._prepared = not any(
+                one.state in ("running", "restarting") and one.restarts < HOPELESS for one in containers
+            )
+        return self._prepared or not self._jobs
 
     def _answers(self, role: Role) -> bool:
         if server := SERVERS.get(role):
