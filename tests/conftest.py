@@ -1,4 +1,4 @@
-"""No test passes by being skipped unnoticed."""
+"""No test passes by being skipped unnoticed, and tests that share services share a process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ EXPECT_NO_SKIPS = pytest.StashKey[bool]()
 def pytest_configure(config: pytest.Config) -> None:
     """Taken out of the environment: the runs of pytest that tests start have skips of their own."""
     config.stash[EXPECT_NO_SKIPS] = bool(os.environ.pop(STRICT, ""))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``-n 2 --dist loadgroup`` the embedded stack's tests run beside the engine's, each kind one by one."""
+    for item in items:
+        if item.path.parent.name in ("live", "compose"):
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from conformance.catalogue import LANGS, Catalogue
 from conformance.kit import Kit
@@ -24,6 +24,7 @@ from conformance.verdict.words import Status
 
 Level = Literal["facts", "embedded", "compose"]
 Kind = Literal["breach", "variant"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 FORMS: dict[Level, str] = {"facts": "facts.json", "embedded": "embedded.toml", "compose": "deployment.toml"}

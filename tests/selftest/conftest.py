@@ -19,8 +19,8 @@ from conformance.stacks.opening import engine_answers
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.name in ("test_embedded.py", "test_deployed.py"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))  # one stack of each kind at a time
+        if item.path.name == "test_embedded.py":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))  # all alter one stack
     deployed = [item for item in items if item.path.name == "test_deployed.py"]
     if deployed and not engine_answers():
         for item in deployed:

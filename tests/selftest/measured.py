@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from cases import KINDS, cases
 from proof import Proof
 from pydantic import TypeAdapter
 
@@ -21,10 +22,11 @@ def load() -> list[Proof]:
 
 
 def keep(shown: Iterable[Proof]) -> None:
-    """Write the proofs of deployments down, beside those of cases that were not run."""
+    """Write the proofs of deployments down, beside those of cases that were not run; what is no case any more goes."""
     if not os.environ.get(WRITE):
         return
     known = {(one.level, one.case): one for one in load()}
     known |= {(one.level, one.case): one for one in shown if one.level != "facts"}
-    kept = [known[key] for key in sorted(known)]
+    there = {(level, case.name) for kind in KINDS for case in cases(kind) for level in case.levels}
+    kept = [known[key] for key in sorted(known) if key in there]
     FILE.write_bytes(_PROOFS.dump_json(kept, indent=1, exclude_defaults=True) + b"\n")

@@ -14,7 +14,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(HERE.parent)]  # what tests share
 
 import measured  # noqa: E402
-from cases import FORMS, Case, Kind, cases  # noqa: E402
+from cases import FORMS, KINDS, Case, cases  # noqa: E402
 from matrix import Row, percent, rows, total  # noqa: E402
 from proof import Proof  # noqa: E402
 from recorded import baseline  # noqa: E402
@@ -22,8 +22,6 @@ from recorded import baseline  # noqa: E402
 from conformance.catalogue import Catalogue  # noqa: E402
 from conformance.kit import Kit  # noqa: E402
 from conformance.verdict.words import Status  # noqa: E402
-
-KINDS: tuple[Kind, ...] = ("breach", "variant")
 
 HEAD = """# What the kit catches, and what it spares
 

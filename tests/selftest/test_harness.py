@@ -110,14 +110,19 @@ def test_a_run_that_differs_is_told() -> None:
     ]
 
 
-def test_what_is_measured_replaces_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_measured_replaces_what_was_and_what_no_case_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(measured, "FILE", tmp_path / "measured.json")
-    first = [Proof(level="compose", kind="breach", case=name, statuses={"GRF-02": FAIL}) for name in ("b", "a")]
+    a, b = (case.name for case in cases("breach", "compose")[:2])
+    first = [
+        Proof(level="compose", kind="breach", case=name, statuses={"GRF-02": FAIL}) for name in (b, a, "GRF-02-of-old")
+    ]
     measured.keep(first)
     assert measured.load() == []
     monkeypatch.setenv(measured.WRITE, "1")
-    measured.keep([*first, Proof(level="facts", kind="breach", case="a", statuses={})])
-    again = Proof(level="compose", kind="breach", case="b", statuses={"GRF-02": PASS})
+    measured.keep([*first, Proof(level="facts", kind="breach", case=a, statuses={})])
+    again = Proof(level="compose", kind="breach", case=b, statuses={"GRF-02": PASS})
     measured.keep([again])
     assert measured.load() == [first[1], again]
 

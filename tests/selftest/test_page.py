@@ -6,8 +6,8 @@ from pathlib import Path
 
 import measured
 import pytest
-from cases import cases
-from page import KINDS, all_proofs, render
+from cases import KINDS, cases
+from page import all_proofs, render
 from proof import Proof
 
 from conformance.kit import Kit

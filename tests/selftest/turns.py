@@ -6,7 +6,7 @@ from cases import Kind, cases
 
 TURN = "PQRS_TURN"
 """In the environment, a number that grows with each submission: deployed cases take turns. Without it, all are run."""
-ROUNDS: dict[Kind, int] = {"breach": 5, "variant": 10}
+ROUNDS: dict[Kind, int] = {"breach": 5, "variant": 20}
 """In how many submissions every deployed case has had its turn."""
 
 

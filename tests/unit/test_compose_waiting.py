@@ -1,4 +1,4 @@
-"""How long a Compose stack waits for services that do not answer."""
+"""How long a Compose stack waits for services that do not answer, and for jobs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from container_stacks import running
 
-from conformance.stacks.base import Role
+from conformance.stacks.base import Container, Role
+from conformance.stacks.compose import stack as compose_stack
 from conformance.stacks.compose.images import UPSTREAM
-from conformance.stacks.compose.stack import ComposeRequest, ComposeStack
+from conformance.stacks.compose.stack import HOPELESS, ComposeRequest, ComposeStack
 
 SERVICES = {Role.DASK_SCHEDULER: ("scheduler",), Role.DASK_WORKER: ("worker",)}
 
@@ -48,3 +49,39 @@ def test_workers_are_not_waited_for_when_their_scheduler_was_in_vain() -> None:
 @pytest.mark.parametrize("role", SERVICES)
 def test_patience_ends_at_its_time(role: Role) -> None:
     Silent().waits_for(role)
+
+
+class Preparing(Silent):
+    """Everything answers, and a job is still at work at first; ``states`` are told one look after the other."""
+
+    def __init__(self, *states: str, restarts: int = 0) -> None:
+        super().__init__()
+        self._jobs = frozenset({"migrations"})
+        self._restarts = restarts
+        self.states = list(states)
+
+    def _answers(self, role: Role) -> bool:
+        return True
+
+    def _by_service(self) -> dict[str, list[Container]]:
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {"migrations": [running("migrations", state=state, restarts=self._restarts)]}
+
+
+def test_who_answers_is_ready_when_the_jobs_have_ended() -> None:
+    stack = Preparing("running", "restarting", "running", "exited", "nobody looks again")
+    stack.waits_for(Role.DASK_SCHEDULER)
+    stack.waits_for(Role.DASK_WORKER)
+    assert stack.states == ["nobody looks again"]
+
+
+@pytest.mark.parametrize("stack", [Preparing("created"), Preparing("dead"), Preparing("restarting", restarts=HOPELESS)])
+def test_jobs_that_will_not_do_it_any_more_are_not_waited_for(stack: Preparing) -> None:
+    started = time.monotonic()
+    stack.waits_for(Role.DASK_SCHEDULER)
+    assert time.monotonic() - started < 10
+
+
+def test_a_job_without_end_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose_stack, "JOBS", 0.5)
+    Preparing("running").waits_for(Role.DASK_SCHEDULER)
