@@ -279,6 +279,9 @@ class Stack(ABC):
         """Throw the services' containers away and make them again; ``wipe``: with empty state. Then wait for them.
 
         Nobody else may use them meanwhile. What does not come back is for the caller to see.
+
+        Raises:
+            Unavailable: their state cannot be removed, or is another's as well.
         """
         raise Unavailable(f"a {self.kind} stack cannot recreate containers")
 

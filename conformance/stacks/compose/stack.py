@@ -446,36 +446,49 @@ class ComposeStack(Stack):
         self._wait_again(Role.DASK_WORKER)
 
     def recreate(self, services: Sequence[str], *, wipe: bool = False) -> None:
+        states = {service: list(self._state(service)) for service in services} if wipe else {}
         self._keep_logs(services)
         names = shlex.join(services)
         if wipe:
             self._run(f"rm --stop --force --volumes {names}", EngineError)
-            for service in services:
-                self._wipe(service)
+        kept = [service for service, state in states.items() if not self._empty(service, state)]
         self._up(f"--no-deps --force-recreate --timeout 10 {names}")
         for role, mine in self._services.items():
             if set(mine) & set(services):
                 self._wait_again(role)
+        if kept:
+            raise Unavailable(f"the state of {', '.join(kept)} could not be removed")
 
-    def _wipe(self, service: str) -> None:
-        """Remove the volumes of a service without containers, and empty the folders that hold its state."""
-        mounts = self._generated.document["services"][service].get("volumes", [])
-        own = [f"{self._owner.project}_{mount['source']}" for mount in mounts if mount.get("type") == "volume"]
-        shared = {
-            f"{self._owner.project}_{mount['source']}"
-            for name, other in self._generated.document["services"].items()
-            for mount in other.get("volumes", [])
-            if name != service and mount.get("type") == "volume" and mount.get("source")
+    def _state(self, service: str) -> Iterator[str]:
+        """The volumes of a service and the folders that hold its state, as ``docker run --mount`` names them.
+
+        Raises:
+            Unavailable: what plays another role keeps its state there as well.
+        """
+        players = {one: role for role, mine in self._services.items() for one in mine}
+        services = self._generated.document["services"]
+        mounted = {
+            name: {mount.get("source") for mount in one.get("volumes", []) if mount.get("type") == "volume"} - {None}
+            for name, one in services.items()
         }
-        for volume in set(own) - shared:
-            self._engine.attempt(["volume", "rm", "--force", volume])
+        for volume in sorted(mounted[service]):
+            for other, volumes in mounted.items():
+                if volume in volumes and players.get(other, players.get(service)) != players.get(service):
+                    raise Unavailable(f"the state of {service} lies in {volume}, which {other} uses as well")
+            yield f"type=volume,source={self._owner.project}_{volume}"
         for folder in self._staging.state.get(service, ()):
-            image = self._generated.document["services"][service]["image"]
+            yield f"type=bind,source={folder}"
+
+    def _empty(self, service: str, state: Sequence[str]) -> bool:
+        """Whether nothing is left in the mounts; done in a container, since others may hold them and own the files."""
+        image = self._generated.document["services"][service]["image"]
+        return all(
             self._engine.attempt(
                 ["run", "--rm", "--network=none", "--user=0", "--entrypoint=/bin/sh",
-                 "--mount", f"type=bind,source={folder},target=/conformance", image,
-                 "-c", "find /conformance -mindepth 1 -delete"],
-            )  # fmt: skip
+                 "--mount", f"{mount},target=/conformance", image, "-c", "find /conformance -mindepth 1 -delete"],
+            ).ok
+            for mount in state
+        )  # fmt: skip
 
     def down_and_up(self) -> None:
         self._keep_logs(list(self._generated.document["services"]))

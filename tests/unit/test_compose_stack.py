@@ -1,15 +1,17 @@
-"""How long a Compose stack waits for services that do not answer, and for jobs."""
+"""How long a Compose stack waits for services that do not answer and for jobs, and what state it may remove."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from container_stacks import running
 
-from conformance.stacks.base import Container, Role
+from conformance.stacks.base import Container, Role, Unavailable
 from conformance.stacks.compose import stack as compose_stack
+from conformance.stacks.compose.generate import Generated
 from conformance.stacks.compose.images import UPSTREAM
 from conformance.stacks.compose.stack import HOPELESS, ComposeRequest, ComposeStack
 
@@ -85,3 +87,31 @@ def test_jobs_that_will_not_do_it_any_more_are_not_waited_for(stack: Preparing) 
 def test_a_job_without_end_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compose_stack, "JOBS", 0.5)
     Preparing("running").waits_for(Role.DASK_SCHEDULER)
+
+
+@pytest.mark.parametrize(
+    ("others", "state"),
+    [
+        ({}, ["type=volume,source=p_grafana-data"]),
+        ({"permissions": ["grafana-data"]}, ["type=volume,source=p_grafana-data"]),  # a job that prepared it
+        ({"postgres": ["its-own"]}, ["type=volume,source=p_grafana-data"]),
+        ({"postgres": ["grafana-data"]}, None),
+    ],
+)
+def test_state_is_removed_unless_another_role_keeps_its_own_there(
+    others: dict[str, list[str]], state: list[str] | None
+) -> None:
+    stack = Silent()
+    stack._services = {Role.GRAFANA: ("grafana",), Role.POSTGRES: ("postgres",)}
+    stack._owner = SimpleNamespace(project="p")  # type: ignore[assignment]
+    stack._staging = SimpleNamespace(state={})  # type: ignore[assignment]
+    volumes = {"grafana": ["grafana-data"], **others}
+    services = {
+        name: {"volumes": [{"type": "volume", "source": volume} for volume in mine]} for name, mine in volumes.items()
+    }
+    stack._generated = Generated({"services": services}, {}, {})
+    if state is None:
+        with pytest.raises(Unavailable, match="postgres uses as well"):
+            list(stack._state("grafana"))
+    else:
+        assert list(stack._state("grafana")) == state
