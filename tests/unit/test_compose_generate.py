@@ -192,7 +192,10 @@ def test_mapped_images_bring_their_words_and_others_are_left_out(tmp_path: Path)
     assert service(made, "prom")["command"] == ["--old", "--x"]
     assert made.left_out.keys() == {"db", "meta", "app"}
     made, _ = generated(tmp_path, document, findings, images)
-    assert made.left_out.keys() == {"meta", "app"}
+    assert made.left_out == {
+        "meta": "its image cannot be had with --images campus",
+        "app": "it would have to be built, and no role needs it",
+    }
     assert service(made)["depends_on"].keys() == {"prom"}
 
 

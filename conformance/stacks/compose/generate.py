@@ -90,7 +90,11 @@ def generate(
             if needed and not service.get("build"):
                 raise StackError(f"--images {images.name}: no image in place of {service.get('image')} ({name})")
             if not needed:
-                left_out[name] = f"its image cannot be had with --images {images.name}"
+                left_out[name] = (
+                    "it would have to be built, and no role needs it"
+                    if service.get("build")
+                    else f"its image cannot be had with --images {images.name}"
+                )
                 continue
         services[name] = _service(name, service, role, root, staging, ports.get(name, {}), labels, folders)
         if entry is not None and not images.upstream:
