@@ -126,7 +126,7 @@ def test_a_crash_in_the_middle_loses_nothing(disruption: DisruptionFacts) -> Non
     crash = disruption.crash
     if crash is None or not crash.under_way.ok:
         cannot_tell(f"{crash.under_way.detail}; {crash.detail}" if crash else "nothing was taken from a run")
-    holds(crash.again.ok, observed=f"the run did not end when it was run again: {crash.again.detail}")
+    holds(crash.again.ok, observed=f"the run did not end when it was run again: {crash.again.detail}", hint="again")
     if not (crash.lake and crash.served):
         cannot_tell(crash.detail or "what the run left could not be read")
     faults = [*_wrong_tables(crash.lake, None, "lake: "), *_wrong_tables(crash.served, None, "PostgreSQL: ")]

@@ -135,7 +135,8 @@ class History:
         told = reply.json()
         found = isinstance(told, dict) and told.get("name") == self._name
         api.remove_all()
-        return Survival(put=self.written, found=found, detail="" if found else brief(f"{reply.status} {reply.error}"))
+        gone = f"the API does not know the run any more that it had in its history: {reply.status} {reply.error}"
+        return Survival(put=self.written, found=found, detail="" if found else brief(gone))
 
 
 class Content(NamedTuple):
