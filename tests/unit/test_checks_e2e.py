@@ -106,7 +106,9 @@ def test_what_could_not_be_read_is_not_judged(check: Callable[..., None]) -> Non
     assert "server closed the connection" in outcome.observed
 
 
-@pytest.mark.parametrize(("check", "table"), zip(LATER[:3], ("quarantine", "tickets", "fact_ticket"), strict=True))
+@pytest.mark.parametrize(
+    ("check", "table"), list(zip(LATER[:3], ("quarantine", "tickets", "fact_ticket"), strict=True))
+)
 def test_a_table_that_was_not_compared_is_named(check: Callable[..., None], table: str) -> None:
     rows = Quarantine(raw_rows=2, bronze_rows=2, quarantined=0, expected={}, found={})
     raw = RawFiles(files_expected=1, files_found=1, rows_expected=2, manifest_rows=2)
