@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # what takes long on a busy machine is not wrong
+settings.load_profile("untimed")
 
 STRICT = "PQRS_EXPECT_NO_SKIPS"
 EXPECT_NO_SKIPS = pytest.StashKey[bool]()
