@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import boto3
 import psycopg
 import pytest
 import requests
+from waiting import until
 
 from conformance.stacks import guard
 from conformance.stacks.base import Role, StackError, Unavailable
@@ -27,13 +27,6 @@ from conformance.stacks.services.asking import ask, ask_json
 
 pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come about"
-        time.sleep(0.05)
 
 
 def s3(stack: EmbeddedStack) -> Any:
